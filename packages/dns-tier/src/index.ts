@@ -1,0 +1,22 @@
+export { type AvailableResolvers, chooseTier, type DnsTier, type TierChoice } from "./choose-tier.ts";
+export { type DigAnswers, digArguments, parseDigAnswers, type RecordType } from "./dig.ts";
+export { type DnsmasqConfig, renderDnsmasqConfig } from "./dnsmasq-config.ts";
+export { type DnsmasqFacts, parseDnsmasqVersion } from "./dnsmasq-facts.ts";
+export { getentArguments, parseGetentAnswers } from "./getent.ts";
+export { renderHostsEntries, renderHostsFile } from "./hosts-entries.ts";
+export {
+  type CachedResolution,
+  isFresh,
+  parseResolutionCache,
+  type ResolutionCache,
+  renderResolutionCache,
+} from "./resolution-cache.ts";
+export {
+  type Resolution,
+  type ResolveOptions,
+  type ResolverCommand,
+  type RunResolver,
+  resolveNames,
+} from "./resolve-names.ts";
+export { type AllowedNames, renderOpenServersFile, renderServersFile } from "./servers-file.ts";
+export { type ContainerNetwork, upstreamFor } from "./upstream.ts";

@@ -1,0 +1,167 @@
+import { appendFileSync, lstatSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import { appendEvent } from "./audit-event.ts";
+import { type Bundle, openBundle } from "./bundle.ts";
+import { canonicalListing, sortLines } from "./canonical-listing.ts";
+import { type ContainerSpec, findSpecFaults } from "./container-spec.ts";
+import { ANNOTATION, BUNDLE_VERSION, type RuntimeRecord } from "./contract.ts";
+import { endHelpers } from "./helper-process.ts";
+import { findForeignProcess, namespaceInode, readStartTime } from "./network-namespace.ts";
+import { type OciState, parseObject } from "./oci-state.ts";
+import { startResolver } from "./resolver.ts";
+import { runProgram } from "./run-program.ts";
+import { ShieldRefusal } from "./shield-refusal.ts";
+
+/**
+ * Shields a container whose namespaces exist and whose first process has not started. Runs in the
+ * container's network namespace.
+ * @throws ShieldRefusal, upon which the runtime does not start the container.
+ */
+export async function createRuntime(state: OciState, stateDirectory: string): Promise<void> {
+  const bundle = openBundle(stateDirectory);
+  try {
+    const pid = checkState(state, bundle);
+    const spec = checkSpec(state, bundle);
+    checkNamespace(pid);
+    endHelpers([bundle.path("dnsmasqConf"), bundle.path("ulogdConf")]);
+    runProgram(bundle.manifest.programs.nft, ["-f", "-"], bundle.read("ruleset"));
+    await startResolver(bundle);
+    startPacketReader(bundle);
+    checkListing(bundle);
+    const hostsFile = addHosts(bundle, spec);
+    writeRuntimeRecord(bundle, {
+      containerId: state.id,
+      pid,
+      startTime: readStartTime(pid),
+      networkNamespace: networkInode(pid),
+      ownerPid: findMonitor(),
+      ...(hostsFile === undefined ? {} : { hostsFile }),
+    });
+    if (state.annotations[ANNOTATION.auditEnabled] === "true") {
+      const { tier } = bundle.manifest.dns;
+      appendEvent(bundle.directory, {
+        action: "setup",
+        detail: `shield up, ${tier} tier`,
+        tier,
+        containerId: state.id,
+      });
+    }
+  } catch (cause) {
+    endHelpers([bundle.path("dnsmasqConf"), bundle.path("ulogdConf")]);
+    throw cause;
+  }
+}
+
+function checkState({ annotations, pid }: OciState, { directory, manifest }: Bundle): number {
+  if (annotations[ANNOTATION.stateDirectory] !== directory) {
+    throw new ShieldRefusal(
+      `the annotation ${ANNOTATION.stateDirectory} is ${JSON.stringify(annotations[ANNOTATION.stateDirectory])}, not ${directory}`,
+    );
+  }
+  if (annotations[ANNOTATION.version] !== String(BUNDLE_VERSION)) {
+    throw new ShieldRefusal(
+      `the annotation ${ANNOTATION.version} is ${JSON.stringify(annotations[ANNOTATION.version])}, this hook is of version ${BUNDLE_VERSION}`,
+    );
+  }
+  if (annotations[ANNOTATION.name] !== manifest.container || basename(directory) !== manifest.container) {
+    throw new ShieldRefusal(`the bundle ${directory} belongs to another container`);
+  }
+  if (pid === undefined) throw new ShieldRefusal("the OCI state names no process");
+  return pid;
+}
+
+function checkSpec(state: OciState, bundle: Bundle): ContainerSpec {
+  const text = readFileSync(`${state.bundle}/config.json`, "utf8");
+  const spec = parseObject(text, "the container's config.json") as ContainerSpec;
+  const faults = findSpecFaults(spec, {
+    manifest: bundle.manifest,
+    resolvConf: bundle.path("resolvConf"),
+    realPath,
+    isSocket: (path) => lstatSync(path).isSocket(),
+  });
+  bundle.read("resolvConf");
+  if (faults.length > 0) throw new ShieldRefusal(faults.join("; "));
+  return spec;
+}
+
+function checkNamespace(pid: number): void {
+  if (namespaceInode("self", "net") !== networkInode(pid)) {
+    throw new ShieldRefusal("the hook is not in the container's network namespace");
+  }
+  if (namespaceInode(process.ppid, "net") === networkInode(pid)) {
+    throw new ShieldRefusal("the container is in the host's network namespace");
+  }
+  const foreign = findForeignProcess(pid);
+  if (foreign !== undefined) {
+    throw new ShieldRefusal(`process ${foreign} of another container is in the same network namespace`);
+  }
+}
+
+function networkInode(pid: number): number {
+  const inode = namespaceInode(pid, "net");
+  if (inode === undefined) throw new ShieldRefusal(`process ${pid} has no network namespace to look at`);
+  return inode;
+}
+
+/** Without ulogd the kernel's counters still count; its failure never opens anything, so it is no reason to refuse. */
+function startPacketReader(bundle: Bundle): void {
+  const { ulogd } = bundle.manifest.programs;
+  if (ulogd === undefined) return;
+  bundle.read("ulogdConf");
+  runProgram(ulogd, [
+    "--daemon",
+    `--configfile=${bundle.path("ulogdConf")}`,
+    `--pidfile=${bundle.path("ulogdPid")}`,
+  ]);
+}
+
+/** Judged by what the kernel lists, since an empty ruleset loads without complaint. */
+function checkListing(bundle: Bundle): void {
+  const expected = sortLines(JSON.parse(bundle.read("listing")) as string[]);
+  const actual = canonicalListing(runProgram(bundle.manifest.programs.nft, ["-j", "list", "ruleset"]));
+  const fault = expected.findIndex((line, index) => line !== actual[index]);
+  if (expected.length === 0 || fault >= 0 || actual.length !== expected.length) {
+    throw new ShieldRefusal(`the kernel's rules are not what was loaded, at ${actual[fault] ?? "their end"}`);
+  }
+}
+
+function writeRuntimeRecord(bundle: Bundle, record: RuntimeRecord): void {
+  const path = bundle.path("runtime");
+  writeFileSync(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** The names of a static tier, in the file that podman mounts over /etc/hosts. */
+function addHosts(bundle: Bundle, spec: ContainerSpec): string | undefined {
+  if (bundle.manifest.dns.tier === "dnsmasq") return undefined;
+  const names = bundle.read("hosts");
+  const source = spec.mounts?.find((mount) => mount.destination === "/etc/hosts")?.source;
+  if (source === undefined || !source.endsWith("/userdata/hosts")) {
+    throw new ShieldRefusal(
+      "/etc/hosts is not podman's, so the allowed names cannot be added. Drop --no-hosts or the mount over it",
+    );
+  }
+  appendFileSync(source, names);
+  return source;
+}
+
+/** conmon: the monitor outlives every process of the container and stays in podman's user namespace. */
+function findMonitor(): number {
+  for (let pid = process.ppid; pid > 1; pid = parentOf(pid)) {
+    if (readFileSync(`/proc/${pid}/comm`, "utf8") === "conmon\n") return pid;
+  }
+  return process.ppid;
+}
+
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}

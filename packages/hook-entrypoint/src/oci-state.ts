@@ -1,0 +1,55 @@
+import { ShieldRefusal } from "./shield-refusal.ts";
+
+/** The state that a runtime hands to its hooks (OCI runtime specification, "State"). */
+export interface OciState {
+  readonly id: string;
+  readonly bundle: string;
+  /** Absent in poststop. */
+  readonly pid: number | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const CONTAINER_ID = /^[0-9a-f]{64}$/;
+const MAX_STATE_LENGTH = 1024 * 1024;
+
+/** @throws ShieldRefusal when the text is not the state of a Podman container. */
+export function parseOciState(text: string): OciState {
+  if (text.length > MAX_STATE_LENGTH) throw new ShieldRefusal("the OCI state on standard input is too long");
+  const state = parseObject(text, "the OCI state on standard input");
+  const { id, bundle, pid, annotations = {} } = state;
+  if (typeof id !== "string" || !CONTAINER_ID.test(id)) {
+    throw new ShieldRefusal(`the OCI state names no container id: ${JSON.stringify(id)}`);
+  }
+  if (typeof bundle !== "string" || !bundle.startsWith("/")) {
+    throw new ShieldRefusal(`the OCI state names no bundle directory: ${JSON.stringify(bundle)}`);
+  }
+  if (pid !== undefined && (!Number.isSafeInteger(pid) || (pid as number) < 0)) {
+    throw new ShieldRefusal(`the OCI state holds no process id: ${JSON.stringify(pid)}`);
+  }
+  if (!isStringRecord(annotations))
+    throw new ShieldRefusal("the OCI state holds annotations that are not text");
+  return { id, bundle, pid: pid === 0 ? undefined : (pid as number | undefined), annotations };
+}
+
+/** @throws ShieldRefusal when the text is not one JSON object. */
+export function parseObject(text: string, what: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ShieldRefusal(`${what} is not JSON`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ShieldRefusal(`${what} is not a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function isStringRecord(value: unknown): value is Record<string, string> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((entry) => typeof entry === "string")
+  );
+}

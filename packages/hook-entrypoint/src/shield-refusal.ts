@@ -1,0 +1,2 @@
+/** A reason not to let the container start, in one sentence for its owner. */
+export class ShieldRefusal extends Error {}

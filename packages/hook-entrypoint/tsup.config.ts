@@ -1,0 +1,8 @@
+import { defineConfig } from "tsup";
+import { base } from "../../tsup.config.base.ts";
+
+export default defineConfig([
+  // The hook is copied and run alone, so nothing may be split off into a chunk.
+  { ...base, entry: { "terok-shield-hook": "src/main.ts" }, dts: false, splitting: false, metafile: true },
+  { ...base, entry: ["src/contract.ts"], clean: false },
+]);

@@ -1,0 +1,83 @@
+import { homedir } from "node:os";
+import { findMountFault } from "@terok-shield/hook-entrypoint/contract";
+import { bundleDirectory } from "../bundle-directory.ts";
+import { isSocketFile, resolvePath } from "../host/files.ts";
+import type { Host } from "../host/host.ts";
+import { findProtectedPaths } from "../host/protected-paths.ts";
+import { runForeground } from "../host/run-command.ts";
+import { type PodmanRunArguments, parsePodmanRunArguments } from "../podman-arguments.ts";
+import { ShieldError } from "../shield-error.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { takeRefusal } from "./refusal.ts";
+
+export interface RunRequest {
+  readonly container: string;
+  readonly profiles?: readonly string[];
+  readonly trustedMounts?: readonly string[];
+  /** What stands after `--`: podman's options, the image, its command. */
+  readonly podmanArguments: readonly string[];
+  readonly onPrepared?: (prepared: Prepared) => void;
+}
+
+/**
+ * Runs a new container behind its shield, in the foreground as podman would.
+ * @returns the container's exit code, or podman's
+ * @throws ShieldError (usage) when an option would open the shield.
+ */
+export async function run(host: Host, request: RunRequest): Promise<number> {
+  const parsed = parsePodmanRunArguments(request.podmanArguments);
+  const trustedMounts = await resolveTrusted(request.trustedMounts ?? []);
+  await refuseMounts(host, parsed, trustedMounts);
+  const prepared = await prepare(host, {
+    container: request.container,
+    ...(request.profiles === undefined ? {} : { profiles: request.profiles }),
+    published: [...parsed.published],
+    trustedMounts,
+  });
+  request.onPrepared?.(prepared);
+  const { programs } = await host.facts();
+  const bundle = bundleDirectory(host.places, prepared.container);
+  await takeRefusal(bundle);
+  const exitCode = await runForeground(programs.podman, [
+    "run",
+    ...prepared.podmanOptions,
+    ...request.podmanArguments,
+  ]);
+  const refusal = exitCode === 0 ? undefined : await takeRefusal(bundle);
+  if (refusal !== undefined)
+    throw new ShieldError(`The container ${prepared.container} was not started: ${refusal}.`);
+  return exitCode;
+}
+
+/** @throws ShieldError (usage) when a path does not exist. */
+export async function resolveTrusted(mounts: readonly string[]): Promise<string[]> {
+  return Promise.all(
+    mounts.map(async (mount) => {
+      const real = await resolvePath(mount);
+      if (real === undefined) {
+        throw new ShieldError(`--trust-mount ${JSON.stringify(mount)} does not exist.`, { code: "usage" });
+      }
+      return real;
+    }),
+  );
+}
+
+/** The hook judges again by what the runtime mounts; here the owner hears it before anything is made. */
+async function refuseMounts(
+  host: Host,
+  { mountSources }: PodmanRunArguments,
+  trusted: readonly string[],
+): Promise<void> {
+  const protectedPaths = await findProtectedPaths(host.places);
+  for (const { source, writable } of mountSources) {
+    const real = await resolvePath(source.replace(/^~(?=\/|$)/, homedir()));
+    if (real === undefined || trusted.includes(real)) continue;
+    const fault = findMountFault({ source: real, writable }, protectedPaths, isSocketFile);
+    if (fault !== undefined) {
+      throw new ShieldError(
+        `The mount of ${JSON.stringify(source)} ${fault}. Mount less, or insist with --trust-mount ${JSON.stringify(source)}.`,
+        { code: "usage" },
+      );
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { constants, lstatSync } from "node:fs";
+import { appendFile, chmod, lstat, mkdir, open, readFile, realpath, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { ShieldError } from "../shield-error.ts";
+
+/** The text of a file; undefined when there is none. */
+export async function readTextFile(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw new ShieldError(`${JSON.stringify(path)} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Readers see the old content or the new, also after a crash of the machine. */
+export async function writeFileAtomically(path: string, content: string, mode: number): Promise<void> {
+  const temporary = `${path}.${process.pid}.new`;
+  try {
+    const file = await open(temporary, "w", mode);
+    try {
+      // The umask may take bits away that another user in the container needs.
+      await file.chmod(mode);
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw new ShieldError(`${JSON.stringify(path)} cannot be written: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+/** One write in append mode: lines of several processes never mix. */
+export async function appendLine(path: string, line: string): Promise<void> {
+  await appendFile(path, line, {
+    mode: 0o600,
+    flag: constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY,
+  });
+}
+
+/**
+ * Makes a directory of ours where it is missing, and checks that it is ours alone.
+ * @returns its path without symbolic links
+ * @throws ShieldError when anybody else could change what is in it.
+ */
+export async function ensurePrivateDirectory(path: string): Promise<string> {
+  const created = await mkdir(path, { recursive: true, mode: 0o700 });
+  const real = await realpath(path);
+  if (created !== undefined) await chmod(real, 0o700);
+  await checkPrivateDirectory(real);
+  return real;
+}
+
+async function checkPrivateDirectory(directory: string): Promise<void> {
+  const own = await lstat(directory);
+  if (own.uid !== process.getuid?.())
+    throw notOurs(directory, "it belongs to another user", "Choose another with --state-dir.");
+  if ((own.mode & 0o077) !== 0) {
+    throw notOurs(directory, "others may enter it", `Run chmod 700 ${directory}`);
+  }
+  for (let parent = dirname(directory); ; parent = dirname(parent)) {
+    const { mode, uid } = await lstat(parent);
+    const isSticky = (mode & constants.S_IFMT) === constants.S_IFDIR && (mode & 0o1000) !== 0;
+    if ((mode & 0o002) !== 0 && !isSticky)
+      throw notOurs(directory, `anybody may write to ${parent}`, "Choose another with --state-dir.");
+    if (uid !== 0 && uid !== process.getuid?.()) {
+      throw notOurs(directory, `${parent} belongs to another user`, "Choose another with --state-dir.");
+    }
+    if (parent === dirname(parent)) return;
+  }
+}
+
+function notOurs(directory: string, reason: string, remedy: string): ShieldError {
+  return new ShieldError(
+    `The state directory ${JSON.stringify(directory)} is not safe: ${reason}. ${remedy}`,
+  );
+}
+
+/** Runs `work` while no other terok-shield process holds the lock of the same directory. */
+export async function withLock<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
+  const { lock } = await import("proper-lockfile");
+  const release = await lock(directory, {
+    stale: 10_000,
+    retries: { retries: 200, minTimeout: 20, maxTimeout: 200 },
+  }).catch((cause: Error) => {
+    throw new ShieldError(
+      `Another terok-shield command holds ${JSON.stringify(directory)}: ${cause.message}.`,
+      { cause },
+    );
+  });
+  try {
+    return await work();
+  } finally {
+    await release();
+  }
+}
+
+function isMissing(cause: unknown): boolean {
+  return (cause as NodeJS.ErrnoException).code === "ENOENT";
+}
+
+/** Removes a file; none there is fine. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+/** The path without symbolic links; undefined when nothing is there. */
+export async function resolvePath(path: string): Promise<string | undefined> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw cause;
+  }
+}
+
+export function isSocketFile(path: string): boolean {
+  return lstatSync(path).isSocket();
+}
+
+/** Adds the lines that a mounted hosts file lacks. Written in place: the mount holds on to the file, not its name. */
+export async function appendHosts(path: string, lines: string): Promise<void> {
+  const present = new Set((await readFile(path, "utf8")).split("\n"));
+  const missing = lines.split("\n").filter((line) => line !== "" && !present.has(line));
+  if (missing.length > 0) await appendFile(path, `${missing.join("\n")}\n`);
+}

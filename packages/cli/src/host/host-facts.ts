@@ -1,0 +1,186 @@
+import { access, constants, readdir, stat } from "node:fs/promises";
+import { type DnsmasqFacts, parseDnsmasqVersion } from "@terok-shield/dns-tier";
+import { ShieldError } from "../shield-error.ts";
+import { readTextFile, writeFileAtomically } from "./files.ts";
+import type { RunCommand } from "./run-command.ts";
+
+/** What this machine has, with absolute paths: what hooks run must not depend on anybody's PATH. */
+export interface HostFacts {
+  readonly podmanMajor: number;
+  /** Podman's default hooks directories: ours would replace them. */
+  readonly otherHooksDirectories: readonly string[];
+  readonly programs: {
+    readonly podman: string;
+    readonly nft: string;
+    readonly nsenter: string;
+    readonly setpriv: string;
+    readonly sed: string;
+    readonly node: string;
+    readonly dnsmasq?: { readonly path: string; readonly facts: DnsmasqFacts };
+    readonly ulogd?: { readonly path: string; readonly plugins: string };
+    readonly dig?: string;
+    readonly getent?: string;
+    readonly slirp4netns?: string;
+    readonly pasta?: string;
+  };
+}
+
+/** Where distributions put programs; the user's own PATH may hold what a container wrote. */
+const PROGRAM_DIRECTORIES = [
+  "/usr/sbin",
+  "/usr/bin",
+  "/sbin",
+  "/bin",
+  "/usr/local/sbin",
+  "/usr/local/bin",
+  "/run/current-system/sw/bin",
+];
+/** podman(1), --hooks-dir. */
+const HOOKS_DIRECTORIES = ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"];
+const ULOGD_PLUGIN_PARENTS = ["/usr/lib", "/usr/lib64", "/usr/local/lib"];
+
+/**
+ * Finds the programs and asks podman and dnsmasq for their versions; answers are kept in `cacheFile`
+ * for as long as the programs stay the same files.
+ * @throws ShieldError naming what is missing and what to install.
+ */
+export async function findHostFacts(cacheFile: string, runCommand: RunCommand): Promise<HostFacts> {
+  const versions = await openVersionCache(cacheFile, runCommand);
+  const podman = await requireProgram("podman", "podman");
+  const [nft, nsenter, setpriv, sed] = await Promise.all([
+    requireProgram("nft", "nftables"),
+    requireProgram("nsenter", "util-linux"),
+    requireProgram("setpriv", "util-linux"),
+    requireProgram("sed", "sed"),
+  ]);
+  const [dnsmasq, ulogd, dig, getent, slirp4netns, pasta] = await Promise.all(
+    ["dnsmasq", "ulogd", "dig", "getent", "slirp4netns", "pasta"].map(findProgram),
+  );
+  const podmanMajor = parsePodmanMajor(await versions.ask("podman", podman));
+  const dnsmasqFacts =
+    dnsmasq === undefined ? undefined : readDnsmasqFacts(await versions.ask("dnsmasq", dnsmasq));
+  const plugins = ulogd === undefined ? undefined : await findUlogdPlugins();
+  await versions.save();
+  return {
+    podmanMajor,
+    otherHooksDirectories: await findHooksDirectories(),
+    programs: {
+      podman,
+      nft,
+      nsenter,
+      setpriv,
+      sed,
+      node: process.execPath,
+      ...(dnsmasq !== undefined && dnsmasqFacts !== undefined
+        ? { dnsmasq: { path: dnsmasq, facts: dnsmasqFacts } }
+        : {}),
+      ...(ulogd !== undefined && plugins !== undefined ? { ulogd: { path: ulogd, plugins } } : {}),
+      ...(dig === undefined ? {} : { dig }),
+      ...(getent === undefined ? {} : { getent }),
+      ...(slirp4netns === undefined ? {} : { slirp4netns }),
+      ...(pasta === undefined ? {} : { pasta }),
+    },
+  };
+}
+
+export async function findProgram(name: string): Promise<string | undefined> {
+  for (const directory of PROGRAM_DIRECTORIES) {
+    const path = `${directory}/${name}`;
+    try {
+      await access(path, constants.X_OK);
+      if ((await stat(path)).isFile()) return path;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}
+
+async function requireProgram(name: string, debianPackage: string): Promise<string> {
+  const path = await findProgram(name);
+  if (path === undefined) {
+    throw new ShieldError(`${name} is not installed. On Debian: sudo apt-get install ${debianPackage}`);
+  }
+  return path;
+}
+
+function parsePodmanMajor(output: string): number {
+  const major = /^podman version (\d{1,3})\./.exec(output)?.[1];
+  if (major === undefined)
+    throw new ShieldError(
+      `podman --version printed ${JSON.stringify(output.slice(0, 80))}, which names no version.`,
+    );
+  return Number(major);
+}
+
+/** A dnsmasq whose version cannot be read does not count. */
+function readDnsmasqFacts(output: string): DnsmasqFacts | undefined {
+  try {
+    return parseDnsmasqVersion(output);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The JSON plugin is a package of its own; without it ulogd is of no use here. */
+async function findUlogdPlugins(): Promise<string | undefined> {
+  for (const parent of ULOGD_PLUGIN_PARENTS) {
+    const nested = (await list(parent))
+      .filter((name) => name.endsWith("-linux-gnu"))
+      .map((name) => `${parent}/${name}`);
+    for (const directory of [parent, ...nested].map((path) => `${path}/ulogd`)) {
+      if ((await list(directory)).includes("ulogd_output_JSON.so")) return directory;
+    }
+  }
+  return undefined;
+}
+
+async function findHooksDirectories(): Promise<string[]> {
+  const contents = await Promise.all(HOOKS_DIRECTORIES.map(list));
+  return HOOKS_DIRECTORIES.filter((_, index) => (contents[index]?.length ?? 0) > 0);
+}
+
+async function list(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch {
+    return [];
+  }
+}
+
+interface VersionCache {
+  ask(program: "podman" | "dnsmasq", path: string): Promise<string>;
+  save(): Promise<void>;
+}
+
+/** Keyed by path, size and time of change: an upgraded program is asked again. */
+async function openVersionCache(file: string, runCommand: RunCommand): Promise<VersionCache> {
+  const known = parseCache(await readTextFile(file));
+  let isChanged = false;
+  return {
+    ask: async (program, path) => {
+      const { size, mtimeMs } = await stat(path);
+      const key = `${path}:${size}:${mtimeMs}`;
+      const cached = known[key];
+      if (cached !== undefined) return cached;
+      const { stdout } = await runCommand({ program, file: path, args: ["--version"] });
+      known[key] = stdout;
+      isChanged = true;
+      return stdout;
+    },
+    save: async () => {
+      if (isChanged) await writeFileAtomically(file, `${JSON.stringify(known)}\n`, 0o600);
+    },
+  };
+}
+
+/** Anything but text by key counts as nothing known. */
+function parseCache(text: string | undefined): Record<string, string> {
+  try {
+    const value: unknown = JSON.parse(text ?? "{}");
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
+    return Object.fromEntries(Object.entries(value).filter(([, entry]) => typeof entry === "string"));
+  } catch {
+    return {};
+  }
+}

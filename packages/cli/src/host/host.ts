@@ -1,0 +1,25 @@
+import { findHostFacts, type HostFacts } from "./host-facts.ts";
+import { findPlaces, type Places } from "./places.ts";
+import { type RunCommand, runCommand } from "./run-command.ts";
+
+/** Everything outside of this process that commands use. */
+export interface Host {
+  readonly places: Places;
+  readonly runCommand: RunCommand;
+  readonly now: () => Date;
+  readonly facts: () => Promise<HostFacts>;
+}
+
+export function openHost(options: { stateDirectory?: string | undefined } = {}): Host {
+  const places = findPlaces(options.stateDirectory);
+  let facts: Promise<HostFacts> | undefined;
+  return {
+    places,
+    runCommand,
+    now: () => new Date(),
+    facts: () => {
+      facts ??= findHostFacts(`${places.state}/facts.json`, runCommand);
+      return facts;
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import { realpath } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import type { BundleManifest } from "@terok-shield/hook-entrypoint/contract";
+import type { Places } from "./places.ts";
+
+/** What no mount may hand to a container: see `BundleManifest.protectedPaths`. */
+export async function findProtectedPaths(places: Places): Promise<BundleManifest["protectedPaths"]> {
+  const home = process.env.HOME ?? homedir();
+  const config = process.env.XDG_CONFIG_HOME || join(home, ".config");
+  const data = process.env.XDG_DATA_HOME || join(home, ".local/share");
+  const runtime = process.env.XDG_RUNTIME_DIR || `/run/user/${process.getuid?.()}`;
+  const unwritable = [
+    places.state,
+    places.config,
+    dirname(places.hookEntrypoint),
+    dirname(process.execPath),
+    // Podman's own configuration, containers and hooks, and units that run outside of containers.
+    join(config, "containers"),
+    join(data, "containers"),
+    join(config, "systemd"),
+    join(data, "systemd"),
+    join(runtime, "containers"),
+    join(runtime, "libpod"),
+  ];
+  const unreachable = [
+    join(runtime, "podman"),
+    join(runtime, "docker.sock"),
+    join(runtime, "bus"),
+    join(runtime, "systemd"),
+    "/run/podman",
+    "/run/docker.sock",
+    "/run/containerd",
+    "/run/crio",
+    "/run/dbus",
+    "/run/systemd/private",
+  ];
+  return {
+    unwritable: await Promise.all(unwritable.map(resolveLinks)),
+    unreachable: await Promise.all(unreachable.map(resolveLinks)),
+  };
+}
+
+/** A path that does not exist yet is protected under the name that it would get. */
+async function resolveLinks(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return path === "/" ? path : join(await resolveLinks(dirname(path)), path.slice(path.lastIndexOf("/")));
+  }
+}

@@ -1,0 +1,52 @@
+import { ANNOTATION, BUNDLE_VERSION, GATE_SYSCTL } from "@terok-shield/hook-entrypoint/contract";
+import type { RootlessNetwork } from "./rootless-network.ts";
+
+export interface PodmanOptionsRequest {
+  readonly container: string;
+  readonly stateDirectory: string;
+  readonly hooksDirectories: readonly string[];
+  readonly resolvConf: string;
+  readonly network: RootlessNetwork;
+  readonly profiles: readonly string[];
+  readonly loopbackPorts: readonly number[];
+  readonly auditEnabled: boolean;
+  readonly tier: string;
+  readonly podmanMajor: number;
+}
+
+/**
+ * The options that `podman run` needs so that the container starts shielded and in no other way. None holds
+ * white space, so `podman run $(terok-shield prepare NAME) IMAGE` works in every shell.
+ */
+export function renderPodmanOptions(request: PodmanOptionsRequest): string[] {
+  const annotations = {
+    [ANNOTATION.profiles]: request.profiles.join(","),
+    [ANNOTATION.name]: request.container,
+    [ANNOTATION.stateDirectory]: request.stateDirectory,
+    [ANNOTATION.loopbackPorts]: request.loopbackPorts.join(","),
+    [ANNOTATION.version]: String(BUNDLE_VERSION),
+    [ANNOTATION.auditEnabled]: String(request.auditEnabled),
+    [ANNOTATION.upstreamDns]: request.tier === "dnsmasq" ? request.network.upstream : "",
+    [ANNOTATION.dnsTier]: request.tier,
+  };
+  return [
+    ...request.hooksDirectories.map((directory) => `--hooks-dir=${directory}`),
+    `--name=${request.container}`,
+    `--network=${request.network.option}`,
+    `--sysctl=${GATE_SYSCTL}=0`,
+    `--volume=${request.resolvConf}:/etc/resolv.conf:ro,z`,
+    ...["NET_ADMIN", "NET_RAW", "SYS_ADMIN"].map((capability) => `--cap-drop=${capability}`),
+    // Every key, so that an annotation of the image never stands in for one of ours.
+    ...Object.entries(annotations).map(
+      ([key, value]) => `--annotation=${listItem(`${key}=${value}`, request.podmanMajor)}`,
+    ),
+  ];
+}
+
+/**
+ * WORKAROUND(podman-annotation-comma): podman before 5.0 splits annotations at commas, as one line of CSV.
+ * Goes when podman 4 is no longer supported.
+ */
+function listItem(text: string, podmanMajor: number): string {
+  return podmanMajor < 5 && text.includes(",") ? `"${text}"` : text;
+}

@@ -1,0 +1,17 @@
+import { ShieldError } from "../shield-error.ts";
+
+/** What to print for a failure: its sentence, what lies beneath, and the stack of what is our fault. */
+export function renderError(cause: unknown, { debug }: { readonly debug: boolean }): string {
+  if (!(cause instanceof Error)) return `${String(cause)}\n`;
+  const beneath = cause.cause instanceof Error ? [`    ${cause.cause.message.split("\n")[0]}`] : [];
+  const isOurFault = !(cause instanceof ShieldError) && !isInputError(cause);
+  const stack = debug || isOurFault ? [cause.stack ?? ""] : [];
+  return `${[cause.message, ...beneath, ...stack].join("\n")}\n`;
+}
+
+/** Errors of the pure packages about what the user wrote. */
+export function isInputError(cause: unknown): boolean {
+  return cause instanceof Error && INPUT_ERRORS.has(cause.name);
+}
+
+const INPUT_ERRORS = new Set(["ProfileNameError", "ProfileError", "EntryError", "PodmanArgumentError"]);

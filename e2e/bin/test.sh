@@ -1,0 +1,32 @@
+#!/bin/sh
+# `npm test`: everything that can be checked, with the count as the last line.
+# --yes installs Debian packages without asking; other arguments choose test files.
+set -u
+cd "$(dirname "$0")/../.."
+. e2e/bin/prepare.sh
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+run_vitest() {
+  project=$1
+  shift
+  node_modules/.bin/vitest run --project "$project" --passWithNoTests \
+    --reporter=default --reporter=json --outputFile.json="$results/$project.json" "$@"
+}
+
+prepare "$@" || {
+  echo "0 passed, 1 failed"
+  exit 1
+}
+if [ "${1-}" = --yes ]; then
+  shift
+fi
+
+npm run --silent check
+check=$?
+run_vitest unit "$@"
+unit=$?
+run_vitest e2e "$@"
+e2e=$?
+node e2e/bin/count-results.mjs "$check" "$unit" "$results/unit.json" "$e2e" "$results/e2e.json"

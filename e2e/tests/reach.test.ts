@@ -69,9 +69,19 @@ describe.each(TIERS)("a container shielded in the $tier tier", ({ tier, hide, pr
   });
 
   test.each([
-    { what: "an allowed name over IPv4", targets: ["tcp,good.test,80"], address: "198.18.0.10", option: "-4" },
+    {
+      what: "an allowed name over IPv4",
+      targets: ["tcp,good.test,80"],
+      address: "198.18.0.10",
+      option: "-4",
+    },
     { what: "an allowed name over IPv6", targets: ["tcp,good.test,80"], address: "2001:2::10", option: "-6" },
-    { what: "the end of a chain of CNAMEs", targets: ["tcp,alias.test,80"], address: "198.18.0.40", option: "-4" },
+    {
+      what: "the end of a chain of CNAMEs",
+      targets: ["tcp,alias.test,80"],
+      address: "198.18.0.40",
+      option: "-4",
+    },
   ])("reaches $what, from a cold start", async ({ targets, address, option }) => {
     const [, name = ""] = targets[0]?.split(",") ?? [];
     const { stdout, stderr } = await lab.shield([
@@ -140,17 +150,21 @@ describe.each(TIERS)("a container shielded in the $tier tier", ({ tier, hide, pr
     { upstream: "198.18.0.53", transport: "tcp" },
     { upstream: "2001:2::53", transport: "udp" },
     { upstream: "2001:2::53", transport: "tcp" },
-  ])("has no way to ask $upstream straight ($transport), not even for an allowed name", async ({ upstream, transport }) => {
-    const questions = ["evil.test", "good.test"].map((name) => `dns-${transport},${upstream},${name}`);
-    // slirp4netns has its second resolver only where the host has an IPv6 one first.
-    if (upstream !== "fd00::3") expect(await probeUnshielded(...questions)).toEqual(["answered", "answered"]);
-    await lab.internet.reset();
-    for (const outcome of await probeShielded(...questions)) {
-      expect(outcome).toMatch(/^(EHOSTUNREACH|ECONNREFUSED|EPERM)$/);
-    }
-    expect((await lab.internet.dnsQueries()).filter(({ server }) => server === upstream)).toEqual([]);
-    expect(await queriedNames()).not.toContain("evil.test");
-  });
+  ])(
+    "has no way to ask $upstream straight ($transport), not even for an allowed name",
+    async ({ upstream, transport }) => {
+      const questions = ["evil.test", "good.test"].map((name) => `dns-${transport},${upstream},${name}`);
+      // slirp4netns has its second resolver only where the host has an IPv6 one first.
+      if (upstream !== "fd00::3")
+        expect(await probeUnshielded(...questions)).toEqual(["answered", "answered"]);
+      await lab.internet.reset();
+      for (const outcome of await probeShielded(...questions)) {
+        expect(outcome).toMatch(/^(EHOSTUNREACH|ECONNREFUSED|EPERM)$/);
+      }
+      expect((await lab.internet.dnsQueries()).filter(({ server }) => server === upstream)).toEqual([]);
+      expect(await queriedNames()).not.toContain("evil.test");
+    },
+  );
 
   test.each([
     { name: "private.test", address: "10.77.0.7" },
@@ -170,11 +184,17 @@ describe.each(TIERS)("a container shielded in the $tier tier", ({ tier, hide, pr
 
   if (tier === "dnsmasq") {
     test("a wildcard opens names at both depths below it", async () => {
-      expect(await probeShielded("tcp,a.wild.test,80", "tcp,b.a.wild.test,80")).toEqual(["answered", "answered"]);
+      expect(await probeShielded("tcp,a.wild.test,80", "tcp,b.a.wild.test,80")).toEqual([
+        "answered",
+        "answered",
+      ]);
     });
   } else {
     test("a wildcard is refused with its line, and nothing is written", async () => {
-      await lab.user.writeFile(`${lab.user.home}/.config/terok/shield/profiles/wild.txt`, "# none\n*.wild.test\n");
+      await lab.user.writeFile(
+        `${lab.user.home}/.config/terok/shield/profiles/wild.txt`,
+        "# none\n*.wild.test\n",
+      );
       const { exitCode, stderr } = await lab.shield(["prepare", "wild", "--profiles", "wild"]);
       expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: expect.stringContaining("wild.txt:2: ") });
       const bundle = `${lab.user.home}/.local/state/terok/shield/containers/wild`;

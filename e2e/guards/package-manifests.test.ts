@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { PACKAGE_NAMES, ROOT, readPackage } from "./workspace.ts";
+
+test("the packages are those of the product", () => {
+  expect(PACKAGE_NAMES).toEqual(["audit", "cli", "dns-tier", "hook-entrypoint", "nft-ruleset", "profiles"]);
+});
+
+describe.each(PACKAGE_NAMES)("packages/%s", (name) => {
+  const { directory, manifest } = readPackage(name);
+
+  test("can be published", () => {
+    expect(manifest).toMatchObject({
+      name: name === "cli" ? "terok-shield" : `@terok-shield/${name}`,
+      type: "module",
+      license: "Apache-2.0",
+      engines: { node: ">=20" },
+      files: expect.arrayContaining(["dist"]),
+    });
+  });
+
+  /** What is not in `exports` cannot be imported; the hook's contract is the one thing beside the main module. */
+  test("lets itself be imported by its name, and its package.json be read", () => {
+    const expected = [".", ...(name === "hook-entrypoint" ? ["./contract"] : []), "./package.json"];
+    expect(Object.keys(manifest.exports ?? {})).toEqual(expected);
+    expect(manifest.exports?.["./package.json"]).toBe("./package.json");
+  });
+
+  test("says in a README what it is", () => {
+    const readme = join(directory, "README.md");
+    expect(existsSync(readme), `packages/${name}/README.md is missing`).toBe(true);
+    expect(readFileSync(readme, "utf8")).toMatch(/^# /);
+  });
+});
+
+test("the workspace and the licence agree", () => {
+  const root = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as object;
+  expect(root).toMatchObject({ private: true, license: "Apache-2.0", engines: { node: ">=20" } });
+  expect(readFileSync(join(ROOT, "LICENSE"), "utf8")).toContain("Apache License");
+});

@@ -1,0 +1,152 @@
+import { describe, expect, test } from "vitest";
+import { kernelJson, type ListedObject, listedObjects } from "../testing/kernel-json.ts";
+import { GOLDENS, UP, WITH_RESOLVER } from "../testing/sample-policies.ts";
+import { differingObjects, expectedListing, readListing, sameListing } from "./listing.ts";
+
+describe("readListing", () => {
+  test.each(GOLDENS)("$golden: what the kernel numbers and counts does not matter", ({ policy, mode }) => {
+    const expected = expectedListing(policy, mode);
+    expect(sameListing(expected, readListing(kernelJson(listedObjects(policy, mode))))).toBe(true);
+  });
+
+  test("an empty kernel lists nothing", () => {
+    expect(readListing('{"nftables": [{"metainfo": {"version": "1.0.6"}}]}')).toEqual([]);
+  });
+
+  test.each([
+    ["", "Unexpected end of JSON input"],
+    ["nft: command not found", "Unexpected token"],
+    ["{}", "nft printed JSON without a list of objects"],
+    ["[]", "nft printed JSON without a list of objects"],
+    ["null", "nft printed JSON without a list of objects"],
+    ['{"nftables": {}}', "nft printed JSON without a list of objects"],
+    ['{"nftables": ["rule"]}', "nft printed JSON without a list of objects"],
+    ['{"nftables": [null]}', "nft printed JSON without a list of objects"],
+  ])("%j is not a listing", (json, message) => {
+    expect(() => readListing(json)).toThrow(message);
+  });
+
+  test.each<[string, ListedObject, ListedObject]>([
+    ["the order of an object's keys", { set: { name: "x", type: "t" } }, { set: { type: "t", name: "x" } }],
+    ["a range in pieces", permanent(["10.0.0.0", "10.0.0.1"]), permanent([prefix("10.0.0.0", 31)])],
+    ["the order of elements", permanent(["10.0.0.9", "10.0.0.1"]), permanent(["10.0.0.1", "10.0.0.9"])],
+    ["the order of the values of an anonymous set", portRule([443, 80]), portRule([80, 443])],
+    ["what a resolver learned", timed({ elem: ["10.0.0.9"] }), timed({})],
+    ["the flag dynamic, which old nft does not list", timed({ flags: ["dynamic", "timeout"] }), timed({})],
+    ["the value of a counter", { counter: { name: "x", packets: 1, bytes: 2 } }, { counter: { name: "x" } }],
+  ])("%s does not matter", (_, one, other) => {
+    expect(readListing(kernelJson([one]))).toEqual(readListing(kernelJson([other])));
+  });
+
+  test.each<[string, ListedObject, ListedObject]>([
+    [
+      "an element with a timeout",
+      permanent([{ elem: { val: "10.0.0.1", timeout: 9 } }]),
+      permanent(["10.0.0.1"]),
+    ],
+    [
+      "an element with a comment",
+      permanent([{ elem: { val: "10.0.0.1", comment: "" } }]),
+      permanent(["10.0.0.1"]),
+    ],
+    ["a permanent set made a timed one", timed({ flags: ["interval", "timeout"] }), timed({})],
+    ["a set whose default timeout has another length", timed({ timeout: 31 }), timed({})],
+    ["a set that is a map", { map: { ...timed({}).set } }, timed({})],
+    ["a set's size", timed({ size: 1 }), timed({})],
+    ["a set's garbage collection", timed({ "gc-interval": 1 }), timed({})],
+    ["a set's policy", timed({ policy: "memory" }), timed({})],
+    ["a statement of a set", timed({ stmt: [{ counter: null }] }), timed({})],
+    ["a table that is dormant", { table: { name: "x", flags: ["dormant"] } }, { table: { name: "x" } }],
+    ["a comment", { chain: { name: "x", comment: "y" } }, { chain: { name: "x" } }],
+    ["a chain's device", { chain: { name: "x", dev: "eth0" } }, { chain: { name: "x" } }],
+    [
+      "the order of statements",
+      rule([{ drop: null }, { accept: null }]),
+      rule([{ accept: null }, { drop: null }]),
+    ],
+    ["the ends of a port range", portRule([{ range: [1, 9] }]), portRule([{ range: [9, 1] }])],
+    ["a rule's own counter", rule([{ counter: { packets: 0, bytes: 0 } }]), rule([])],
+    [
+      "a count as a value to match",
+      rule([{ match: { left: 1, packets: 1 } }]),
+      rule([{ match: { left: 1 } }]),
+    ],
+    ["a rule's comment", { rule: { ...rule([]).rule, comment: "x" } }, rule([])],
+    ["a second kind in one object", { rule: {}, quota: {} }, { rule: {} }],
+  ])("%s matters", (_, one, other) => {
+    expect(readListing(kernelJson([one]))).not.toEqual(readListing(kernelJson([other])));
+  });
+});
+
+describe("sameListing and differingObjects", () => {
+  const expected = expectedListing(WITH_RESOLVER, UP);
+  const rules = expected.filter((line) => line.startsWith('{"rule":'));
+
+  test("objects other than rules may come in any order", () => {
+    const others = expected.filter((line) => !rules.includes(line));
+    const shuffled = [...others.toReversed(), ...rules];
+    expect(sameListing(expected, shuffled)).toBe(true);
+    expect(differingObjects(expected, shuffled)).toEqual([]);
+  });
+
+  test.each([
+    {
+      what: "a rule taken away",
+      changed: expected.filter((line) => line !== rules.at(-1)),
+      named: ["chain input"],
+    },
+    { what: "a rule doubled", changed: [...expected, rules.at(-1) ?? ""], named: ["chain input"] },
+    {
+      what: "two rules swapped",
+      changed: [...expected.slice(0, -2), ...expected.slice(-2).reverse()],
+      named: ["chain input"],
+    },
+    {
+      what: "a set taken away",
+      changed: expected.filter((line) => !line.includes("private_v4")),
+      named: ["set private_v4", "chain output"],
+    },
+    {
+      what: "a table of someone else",
+      changed: [...expected, '{"table":{"family":"ip","name":"nat"}}'],
+      named: ['table "nat"'],
+    },
+    {
+      what: "a chain of someone else",
+      changed: [...expected, '{"chain":{"family":"ip","name":"output","table":"nat"}}'],
+      named: ['chain output of table "nat"'],
+    },
+    {
+      what: "nothing there",
+      changed: [],
+      named: expect.arrayContaining(["table terok_shield", "chain output"]),
+    },
+  ])("$what is named", ({ changed, named }) => {
+    expect(sameListing(expected, changed)).toBe(false);
+    expect(differingObjects(expected, changed)).toEqual(named);
+  });
+});
+
+function permanent(elem: unknown[]): ListedObject {
+  return { set: { name: "x", table: "y", type: "ipv4_addr", flags: ["interval"], elem } };
+}
+
+function timed(changes: Record<string, unknown>): ListedObject {
+  return {
+    set: { name: "x", table: "y", type: "ipv4_addr", size: 9, flags: ["timeout"], timeout: 30, ...changes },
+  };
+}
+
+function rule(expr: unknown[]): ListedObject {
+  return { rule: { table: "y", chain: "x", expr } };
+}
+
+function portRule(set: unknown[]): ListedObject {
+  return rule([
+    { match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: { set } } },
+  ]);
+}
+
+function prefix(addr: string, len: number): object {
+  return { prefix: { addr, len } };
+}

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { findImports, type Import, PACKAGE_NAMES, parseImports, ROOT, readPackage } from "./workspace.ts";
+import { findImports, type Import, PACKAGE_NAMES, parseImports, ROOT, readManifest } from "./workspace.ts";
 
 /** Packages are put together in one place, so that each can be read, tested and replaced alone. */
 const COMPOSER = "cli";
@@ -38,10 +38,8 @@ describe.each(PACKAGE_NAMES)("packages/%s", (name) => {
   });
 
   test("names no other package in its package.json unless it is the cli", () => {
-    const { name: own, ...rest } = readPackage(name).manifest;
-    const others = PACKAGE_NAMES.map((other) => readPackage(other).manifest.name).filter(
-      (other) => other !== own,
-    );
+    const { name: own, ...rest } = readManifest(name);
+    const others = PACKAGE_NAMES.map((other) => readManifest(other).name).filter((other) => other !== own);
     const text = JSON.stringify(rest);
     const named = others.filter((other) => text.includes(JSON.stringify(other)));
     expect(named).toEqual(name === COMPOSER ? others : []);

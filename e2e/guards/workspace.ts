@@ -6,7 +6,7 @@ import ts from "typescript";
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PACKAGES = join(ROOT, "packages");
 
-export interface Manifest {
+interface Manifest {
   readonly name: string;
   readonly license?: string;
   readonly engines?: { readonly node?: string };
@@ -15,17 +15,11 @@ export interface Manifest {
   readonly type?: string;
 }
 
-export interface WorkspacePackage {
-  readonly directory: string;
-  readonly manifest: Manifest;
-}
-
 /** The packages of packages/, by their directory's name. */
 export const PACKAGE_NAMES: readonly string[] = readdirSync(PACKAGES).sort();
 
-export function readPackage(name: string): WorkspacePackage {
-  const directory = join(PACKAGES, name);
-  return { directory, manifest: readJson(join(directory, "package.json")) as Manifest };
+export function readManifest(name: string): Manifest {
+  return JSON.parse(readFileSync(join(PACKAGES, name, "package.json"), "utf8")) as Manifest;
 }
 
 export interface Import {
@@ -58,8 +52,4 @@ export function readBuilt(path: string): string {
   const file = join(ROOT, path);
   if (!existsSync(file)) throw new Error(`${path} is missing. Run npm run build first`);
   return readFileSync(file, "utf8");
-}
-
-function readJson(file: string): unknown {
-  return JSON.parse(readFileSync(file, "utf8"));
 }

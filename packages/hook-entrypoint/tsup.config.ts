@@ -3,6 +3,13 @@ import { base } from "../../tsup.config.base.ts";
 
 export default defineConfig([
   // The hook is copied and run alone, so nothing may be split off into a chunk.
-  { ...base, entry: { "terok-shield-hook": "src/main.ts" }, dts: false, splitting: false, metafile: true },
+  {
+    ...base,
+    entry: { "terok-shield-hook": "src/main.ts" },
+    dts: false,
+    splitting: false,
+    metafile: true,
+    removeNodeProtocol: false,
+  },
   { ...base, entry: ["src/contract.ts"], clean: false },
 ]);

@@ -1,13 +1,22 @@
 import { createHash } from "node:crypto";
 import { renderDnsmasqConfig, renderHostsFile, renderServersFile } from "@terok-shield/dns-tier";
-import { BUNDLE_FILE, BUNDLE_VERSION, type BundleManifest } from "@terok-shield/hook-entrypoint/contract";
 import {
+  BUNDLE_FILE,
+  BUNDLE_VERSION,
+  type BundleManifest,
+  NEXT_TRANSACTION,
+} from "@terok-shield/hook-entrypoint/contract";
+import {
+  coversRange,
   expectedListing,
+  type IpRange,
   LEARNED_SETS,
   LOG_GROUP,
   PRIVATE_RANGES,
+  parseIpRange,
   renderIpRange,
-  renderRuleset,
+  renderRulesetInParts,
+  subtractRanges,
   TABLE,
 } from "@terok-shield/nft-ruleset";
 import type { EgressPlan } from "./egress-plan.ts";
@@ -42,7 +51,7 @@ export function planBundle(request: BundleRequest): PlannedFile[] {
   const path = (file: keyof typeof BUNDLE_FILE) => `${directory}/${BUNDLE_FILE[file]}`;
   const up = { kind: "up" } as const;
   const sealed: Partial<Record<keyof typeof BUNDLE_FILE, string>> = {
-    ruleset: renderRuleset(egress.policy, up),
+    ruleset: renderRulesetInParts(egress.policy, up).join(NEXT_TRANSACTION),
     listing: `${JSON.stringify(expectedListing(egress.policy, up))}\n`,
     resolvConf: renderResolvConf(request.tier),
     ...(request.tier === "dnsmasq"
@@ -105,7 +114,6 @@ function hookPaths({ facts, hookEntrypoint, directory }: BundleRequest): HookPat
     sed: facts.programs.sed,
     hookEntrypoint,
     stateDirectory: directory,
-    createRuntimeScript: `${directory}/${BUNDLE_FILE.hooks}/create-runtime.sh`,
   };
 }
 
@@ -126,8 +134,18 @@ function renderDnsmasq(
     logFile: path("dnsmasqLog"),
     sets: { family: TABLE.family, table: TABLE.name, ...LEARNED_SETS },
     maximumTtlSeconds: dnsTimeoutSeconds,
-    refusedAnswers: PRIVATE_RANGES.map(renderIpRange).filter((range) => !range.includes("-")),
+    refusedAnswers: PRIVATE_RANGES.flatMap(splitIntoBlocks),
   });
+}
+
+/** dnsmasq's option takes CIDR blocks only, and merged ranges may be addresses or no block at all. */
+function splitIntoBlocks(range: IpRange): string[] {
+  const [first = "", last] = renderIpRange(range).split("-");
+  const longest = range.family === 4 ? 32 : 128;
+  if (last === undefined) return [first.includes("/") ? first : `${first}/${longest}`];
+  const blocks = Array.from({ length: longest + 1 }, (_, length) => parseIpRange(`${first}/${length}`));
+  const block = blocks.find((candidate) => coversRange([range], candidate)) ?? range;
+  return [block, ...subtractRanges([range], [block])].flatMap(splitIntoBlocks);
 }
 
 function readsPackets({ auditEnabled, facts }: BundleRequest): boolean {

@@ -3,11 +3,20 @@ import { parseDocument } from "yaml";
 import { z } from "zod";
 import { ShieldError } from "./shield-error.ts";
 
-const port = z.int().min(1).max(65535);
+const port = integer({ first: 1, last: 65_535, what: "a port" });
+
+const profileName = z.string().transform((text, context) => {
+  try {
+    return parseProfileName(text);
+  } catch (cause) {
+    context.addIssue({ code: "custom", message: (cause as Error).message });
+    return z.NEVER;
+  }
+});
 
 const schema = z.strictObject({
   mode: z.enum(["hook", "auto"]).default("hook"),
-  default_profiles: z.array(z.string().transform(parseProfileName)).default(["dev-standard"]),
+  default_profiles: z.array(profileName).default(["dev-standard"]),
   loopback_ports: z.array(port).default([]),
   audit: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
   network: z.enum(["auto", "slirp4netns", "pasta"]).default("auto"),
@@ -15,7 +24,7 @@ const schema = z.strictObject({
     .strictObject({
       tier: z.enum(["auto", "dnsmasq", "dig", "getent"]).default("auto"),
       /** How long an address that a name led to stays open unused. */
-      timeout_seconds: z.int().min(1).max(86_400).default(1800),
+      timeout_seconds: integer({ first: 1, last: 86_400, what: "a number of seconds" }).default(7200),
     })
     .prefault({}),
   allow_public_suffix_wildcards: z.boolean().default(false),
@@ -30,29 +39,73 @@ export type Config = z.infer<typeof schema>;
  * @throws ShieldError (usage) naming file, line or key: a firewall does not guess.
  */
 export function parseConfig(text: string, file: string): Config {
-  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
-  const [fault] = document.errors;
-  if (fault !== undefined) {
-    const line = fault.linePos?.[0].line ?? 1;
-    throw new ShieldError(`${file}:${line}: ${fault.message.split("\n")[0]}`, { code: "usage" });
-  }
-  const result = schema.safeParse(document.toJS() ?? {});
+  const result = schema.safeParse(parseYaml(text, file) ?? {}, { reportInput: true });
   if (result.success) return result.data;
-  const complaints = result.error.issues.map((issue) => `${file}, ${describeIssue(issue)}`);
+  const complaints = result.error.issues.flatMap(describeIssue).map((complaint) => `${file}, ${complaint}`);
   throw new ShieldError(complaints.join("\n"), { code: "usage" });
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
+function parseYaml(text: string, file: string): unknown {
+  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+  // A tag or directive that the parser does not know is a warning to it, and then it guesses.
+  const [fault] = [...document.errors, ...document.warnings];
+  if (fault !== undefined) {
+    const reason = fault.message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "");
+    throw new ShieldError(`${file}:${fault.linePos?.[0].line ?? 1}: ${reason}.`, { code: "usage" });
+  }
+  try {
+    return document.toJS();
+  } catch (cause) {
+    // Aliases without an anchor, or more of them than a file of a person has.
+    throw new ShieldError(`${file}: ${(cause as Error).message}.`, { code: "usage" });
+  }
+}
+
+/** Whole numbers, with a complaint that says which. */
+function integer({ first, last, what }: { first: number; last: number; what: string }): z.ZodType<number> {
+  return z.custom<number>(
+    (value) => Number.isInteger(value) && Number(value) >= first && Number(value) <= last,
+    {
+      error: ({ input }) => `${showValue(input)} is not ${what} (${first}-${last}).`,
+    },
+  );
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string[] {
   const place = issue.path.length === 0 ? "top level" : renderPath(issue.path);
-  if (issue.code !== "unrecognized_keys") return `${place}: ${issue.message}.`;
-  return issue.keys
-    .map((key) => {
-      const known = knownKeys(issue.path);
-      const near = known.find((candidate) => editDistance(candidate, key) <= 2);
-      const hint = near === undefined ? `Known keys: ${known.join(", ")}.` : `Did you mean ${near}?`;
-      return `${place}: ${JSON.stringify(key)} is not a key. ${hint}`;
-    })
-    .join(" ");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map(
+      (key) => `${place}: ${JSON.stringify(key)} is not a key. ${hintAtKey(issue.path, key)}`,
+    );
+  }
+  return [`${place}: ${describeValueIssue(issue)}`];
+}
+
+function hintAtKey(path: readonly PropertyKey[], key: string): string {
+  const known = knownKeys(path);
+  const near = known.find((candidate) => editDistance(candidate, key) <= 2);
+  return near === undefined ? `Known keys: ${known.join(", ")}.` : `Did you mean ${near}?`;
+}
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  object: "a map of keys",
+  array: "a list",
+  string: "text",
+  boolean: "true or false",
+};
+
+function describeValueIssue(issue: z.core.$ZodIssue): string {
+  const value = showValue(issue.input);
+  if (issue.code === "invalid_value") return `${value} is not one of ${issue.values.join(", ")}.`;
+  if (issue.code === "invalid_type") return `${value} is not ${EXPECTED[issue.expected] ?? issue.expected}.`;
+  return issue.message;
+}
+
+/** Lists and maps stay unprinted: an alias may put one into itself. */
+function showValue(value: unknown): string {
+  if (Array.isArray(value)) return "A list";
+  if (typeof value === "object" && value !== null) return "A map";
+  return typeof value === "number" ? String(value) : JSON.stringify(value);
 }
 
 function renderPath(path: readonly PropertyKey[]): string {

@@ -1,4 +1,4 @@
-import { GATE_SYSCTL, RELEASED_SYSCTL } from "@terok-shield/hook-entrypoint/contract";
+import { GATE_SYSCTL, HOOK_DONE, RELEASED_SYSCTL } from "@terok-shield/hook-entrypoint/contract";
 
 export interface HookPaths {
   readonly node: string;
@@ -6,55 +6,61 @@ export interface HookPaths {
   readonly sed: string;
   readonly hookEntrypoint: string;
   readonly stateDirectory: string;
-  /** Where `create-runtime.sh` will be. */
-  readonly createRuntimeScript: string;
 }
 
 /**
- * The files of a container's hooks directory (oci-hooks(5)). A container that has no createRuntime hook of ours in its
- * specification keeps the gate sysctl and cannot start.
+ * Enters the container's network namespace, so that one Node process does the rest inside it, and lets the
+ * start go on only if that process said so: an emptied file also exits with 0.
+ *
+ * It stands in the specification, where precreate looks for it; so it has no character that JSON escapes, and
+ * with no field separator and no globbing its expansions need no quotes.
+ */
+const ENTER_AND_SHIELD = [
+  "IFS=",
+  "set -f",
+  "state=$(cat)",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's expansion
+  "pid=${state#*pid??}",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's expansion
+  "pid=${pid%%[!0-9]*}",
+  "said=$(printf %s $state | $1 --target $pid --net -- $2 $3 createRuntime $4)",
+  `[ x$said = x${HOOK_DONE}$pid ]`,
+].join("; ");
+
+/**
+ * The files of a container's hooks directory (oci-hooks(5)). A container that does not have exactly our
+ * createRuntime hook in its specification keeps the gate's sysctl and cannot start.
  */
 export function renderHookDescriptors(paths: HookPaths): Record<string, string> {
-  const shell = ["sh", paths.createRuntimeScript];
-  const hookInSpec = `"createRuntime":\\[.*${escapePattern(`{"path":"/bin/sh","args":${JSON.stringify(shell)}`)}`;
+  const { node, nsenter, hookEntrypoint, stateDirectory } = paths;
+  const createRuntime = {
+    path: "/bin/sh",
+    args: ["sh", "-c", ENTER_AND_SHIELD, "terok-shield", nsenter, node, hookEntrypoint, stateDirectory],
+  };
+  const hookInSpec = `"createRuntime":\\[.*${escapePattern(JSON.stringify(createRuntime).slice(0, -1))}`;
   const gate = `s/${escapePattern(`"${GATE_SYSCTL}":"0"`)}/"${RELEASED_SYSCTL}":"0"/g`;
   return {
-    "terok-shield-precreate.json": descriptor("precreate", paths.sed, ["sed", `/${hookInSpec}/${gate}`]),
-    "terok-shield-createRuntime.json": descriptor("createRuntime", "/bin/sh", shell),
-    "terok-shield-poststop.json": descriptor("poststop", paths.node, [
-      "node",
-      paths.hookEntrypoint,
-      "poststop",
-      paths.stateDirectory,
-    ]),
-    "create-runtime.sh": renderCreateRuntimeScript(paths),
+    "terok-shield-precreate.json": descriptor("precreate", {
+      path: paths.sed,
+      args: ["sed", `/${hookInSpec}/${gate}`],
+    }),
+    "terok-shield-createRuntime.json": descriptor("createRuntime", createRuntime),
+    "terok-shield-poststop.json": descriptor("poststop", {
+      path: node,
+      args: ["node", hookEntrypoint, "poststop", stateDirectory],
+    }),
   };
 }
 
-function descriptor(stage: string, path: string, args: readonly string[]): string {
-  const hook = { path, args, env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], timeout: 60 };
-  return `${JSON.stringify({ version: "1.0.0", hook, when: { always: true }, stages: [stage] }, null, 2)}\n`;
+function descriptor(
+  stage: string,
+  hook: { readonly path: string; readonly args: readonly string[] },
+): string {
+  const withEnvironment = { ...hook, env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], timeout: 60 };
+  return `${JSON.stringify({ version: "1.0.0", hook: withEnvironment, when: { always: true }, stages: [stage] }, null, 2)}\n`;
 }
 
-/** A shell takes 1 ms to enter the namespace, so that one Node process does the rest inside it. */
-function renderCreateRuntimeScript(paths: HookPaths): string {
-  const command = [paths.node, paths.hookEntrypoint, "createRuntime", paths.stateDirectory]
-    .map(quote)
-    .join(" ");
-  return `# Written by terok-shield prepare: starts the hook inside the container's network namespace.
-state=$(cat)
-pid=\${state#*'"pid":'}
-pid=\${pid%%[!0-9]*}
-exec ${quote(paths.nsenter)} --target "$pid" --net -- ${command} <<STATE
-$state
-STATE
-`;
-}
-
+/** For a basic regular expression between slashes. */
 function escapePattern(text: string): string {
   return text.replace(/[\\.*[\]^$/]/g, "\\$&");
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import type { Prepared } from "./commands/prepare.ts";
 import { type Host, openHost } from "./host/host.ts";
-import { isInputError, renderError } from "./print/error.ts";
+import { isInputError, renderError, renderUsageError } from "./print/error.ts";
 import { EXIT, ShieldError } from "./shield-error.ts";
 
 const EXAMPLES = `
@@ -40,6 +40,7 @@ function createProgram(): Command {
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(renderUsageError(text)) })
     .addHelpText("after", EXAMPLES);
   root
     .command("run")

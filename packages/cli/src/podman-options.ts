@@ -1,3 +1,4 @@
+import { renderHostsEntries } from "@terok-shield/dns-tier";
 import { ANNOTATION, BUNDLE_VERSION, GATE_SYSCTL } from "@terok-shield/hook-entrypoint/contract";
 import type { RootlessNetwork } from "./rootless-network.ts";
 
@@ -12,6 +13,8 @@ export interface PodmanOptionsRequest {
   readonly auditEnabled: boolean;
   readonly tier: string;
   readonly podmanMajor: number;
+  /** What a static tier resolved; empty with dnsmasq. */
+  readonly resolved: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -36,11 +39,20 @@ export function renderPodmanOptions(request: PodmanOptionsRequest): string[] {
     `--sysctl=${GATE_SYSCTL}=0`,
     `--volume=${request.resolvConf}:/etc/resolv.conf:ro,z`,
     ...["NET_ADMIN", "NET_RAW", "SYS_ADMIN"].map((capability) => `--cap-drop=${capability}`),
+    ...renderStaticHosts(request).map((entry) => `--add-host=${entry}`),
     // Every key, so that an annotation of the image never stands in for one of ours.
     ...Object.entries(annotations).map(
       ([key, value]) => `--annotation=${listItem(`${key}=${value}`, request.podmanMajor)}`,
     ),
   ];
+}
+
+/**
+ * WORKAROUND(podman-rewrites-hosts): podman 5 writes /etc/hosts again once the hooks are through, so the names that
+ * the hook added are lost, and those of the time of creation have to do. Goes when podman's --hosts-file can be counted on.
+ */
+function renderStaticHosts({ resolved, podmanMajor }: PodmanOptionsRequest): string[] {
+  return podmanMajor < 5 ? [] : renderHostsEntries(resolved);
 }
 
 /**

@@ -32,10 +32,12 @@ export function planNetwork(kind: NetworkKind, loopbackPorts: readonly number[])
       hostLoopback: ["10.0.2.2"].map(parseIpRange),
     };
   }
+  // Without -T and -U, a `pasta_options` of containers.conf could put ports of the host's loopback on the container's
+  // own; with both of them, pasta refuses to start.
   return {
     kind,
     upstream: PASTA_DNS,
-    option: `pasta:--dns-forward,${PASTA_DNS},--no-map-gw${hostGranted ? `,--map-host-loopback,${PASTA_HOST}` : ""}`,
+    option: `pasta:--dns-forward,${PASTA_DNS},--no-map-gw,-T,none,-U,none${hostGranted ? `,--map-host-loopback,${PASTA_HOST}` : ""}`,
     reserved: [PASTA_DNS, PASTA_HOST].map(parseIpRange),
     hostLoopback: [PASTA_HOST].map(parseIpRange),
   };

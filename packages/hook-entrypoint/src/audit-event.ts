@@ -1,6 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BUNDLE_FILE } from "./contract.ts";
+import { escapeForTerminals } from "./escape-for-terminals.ts";
 
 /** Fits one write in append mode, whatever the detail. */
 const MAX_DETAIL_LENGTH = 1000;
@@ -27,12 +28,4 @@ export function appendEvent(
   appendFileSync(join(directory, BUNDLE_FILE.audit), `${escapeForTerminals(JSON.stringify(line))}\n`, {
     mode: 0o600,
   });
-}
-
-/** JSON leaves these as they are, and a terminal or a line reader may not. */
-function escapeForTerminals(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

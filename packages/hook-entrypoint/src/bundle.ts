@@ -49,8 +49,11 @@ export function checkDirectory(directory: string): void {
   } catch {
     throw new ShieldRefusal(`the state directory ${JSON.stringify(directory)} does not exist`);
   }
-  if (real !== directory)
-    throw new ShieldRefusal(`the state directory ${JSON.stringify(directory)} is a symbolic link`);
+  if (real !== directory) {
+    throw new ShieldRefusal(
+      `the state directory ${JSON.stringify(directory)} is really ${JSON.stringify(real)}; symbolic links are not followed`,
+    );
+  }
   const stat = lstatSync(directory);
   if (!stat.isDirectory())
     throw new ShieldRefusal(`the state directory ${JSON.stringify(directory)} is no directory`);
@@ -83,10 +86,10 @@ function parseManifest(content: Buffer): BundleManifest {
   if (text === undefined || sealed.digest !== digest(Buffer.from(text))) {
     throw new ShieldRefusal(`${BUNDLE_FILE.manifest} is damaged. Run terok-shield prepare again`);
   }
-  const manifest = sealed.manifest as BundleManifest;
-  if (manifest.version !== BUNDLE_VERSION) {
+  const manifest = sealed.manifest as BundleManifest | null;
+  if (manifest?.version !== BUNDLE_VERSION) {
     throw new ShieldRefusal(
-      `the bundle has version ${JSON.stringify(manifest.version)}, this hook reads ${BUNDLE_VERSION}. Run terok-shield prepare again`,
+      `the bundle has version ${JSON.stringify(manifest?.version)}, this hook reads ${BUNDLE_VERSION}. Run terok-shield prepare again`,
     );
   }
   return manifest;

@@ -35,12 +35,19 @@ function canonical(value: unknown, key: string): unknown {
     return UNORDERED_KEYS.has(key) ? items.sort((left, right) => compareText(left, right)) : items;
   }
   if (typeof value !== "object" || value === null) return value;
+  if (isNumberedTcp(value, key)) return canonical({ ...value, right: "tcp" }, key);
   // What a resolver learned is not policy, and nft before 1.1 does not list the flag `dynamic`.
   const isTimedSet = "timeout" in value && "type" in value && "table" in value;
   const entries = Object.entries(isTimedSet ? { ...value, elem: undefined, flags: ["timeout"] } : value)
     .filter(([name, item]) => !VOLATILE_KEYS.has(name) && item !== undefined)
     .sort(([left], [right]) => (left < right ? -1 : 1));
   return Object.fromEntries(entries.map(([name, item]) => [name, canonical(item, name)]));
+}
+
+/** nft takes the names of protocols from /etc/protocols (Debian: netbase), and shows numbers where that is missing. */
+function isNumberedTcp(value: { left?: unknown; right?: unknown }, key: string): boolean {
+  const left = value.left as { meta?: { key?: unknown } | null } | null | undefined;
+  return key === "match" && left?.meta?.key === "l4proto" && value.right === 6;
 }
 
 function compareText(left: unknown, right: unknown): number {

@@ -1,24 +1,7 @@
+import { join, resolve } from "node:path";
 import type { BundleManifest } from "./contract.ts";
-
-/** The parts of a runtime's config.json that decide whether a shield can hold (OCI runtime specification). */
-export interface ContainerSpec {
-  readonly root?: { readonly path?: string };
-  readonly process?: { readonly capabilities?: Readonly<Record<string, readonly string[] | undefined>> };
-  readonly mounts?: readonly SpecMount[];
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly linux?: {
-    readonly namespaces?: readonly { readonly type: string; readonly path?: string }[];
-    readonly devices?: readonly { readonly path: string }[];
-    readonly readonlyPaths?: readonly string[];
-  };
-}
-
-export interface SpecMount {
-  readonly destination: string;
-  readonly source?: string;
-  readonly type?: string;
-  readonly options?: readonly string[];
-}
+import type { MountPoint } from "./mount-points.ts";
+import type { ContainerSpec, SpecMount } from "./parse-container-spec.ts";
 
 /** Enough to change the rules (NET_ADMIN), to forge packets and marks (NET_RAW), or to enter namespaces (SYS_ADMIN). */
 const FORBIDDEN_CAPABILITIES = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_ADMIN"];
@@ -31,12 +14,18 @@ const FORBIDDEN_DEVICES = [
   "/dev/mem",
   "/dev/kmem",
 ];
+/** Of the host's, wherever they are mounted. */
+const KERNEL_FILE_SYSTEMS = ["proc", "sysfs"];
+const KERNEL_FAULT = "hands over the host's kernel interfaces";
 /** Namespaces that must be the container's own, with no path to join. */
 const OWN_NAMESPACES = ["mount", "pid"];
 
 export interface SpecCheck {
   readonly manifest: BundleManifest;
+  readonly containerId: string;
   readonly resolvConf: string;
+  /** What is mounted where on the host, in the order of /proc/self/mountinfo. */
+  readonly hostMounts: readonly MountPoint[];
   /** Resolves symbolic links; undefined when the path does not exist. */
   readonly realPath: (path: string) => string | undefined;
   readonly isSocket: (path: string) => boolean;
@@ -46,7 +35,7 @@ export interface SpecCheck {
 export function findSpecFaults(spec: ContainerSpec, check: SpecCheck): string[] {
   return [
     ...capabilityFaults(spec),
-    ...namespaceFaults(spec),
+    ...namespaceFaults(spec, check),
     ...deviceFaults(spec),
     ...mountFaults(spec, check),
     ...resolvConfFaults(spec, check.resolvConf),
@@ -55,24 +44,38 @@ export function findSpecFaults(spec: ContainerSpec, check: SpecCheck): string[] 
 }
 
 function capabilityFaults({ process, annotations }: ContainerSpec): string[] {
-  if (annotations?.["io.podman.annotations.privileged"] === "TRUE") return ["the container is privileged"];
+  if ((annotations?.["io.podman.annotations.privileged"] ?? "FALSE") !== "FALSE")
+    return ["the container is privileged"];
   if (process?.capabilities === undefined) return ["the container's capabilities are not limited"];
-  const held = new Set(Object.values(process.capabilities).flatMap((set) => set ?? []));
-  return FORBIDDEN_CAPABILITIES.filter((capability) => held.has(capability)).map(
-    (capability) => `the container holds ${capability}, with which it could undo its shield`,
-  );
+  const held = new Set(Object.values(process.capabilities).flat());
+  return [
+    ...FORBIDDEN_CAPABILITIES.filter((capability) => held.has(capability)).map(
+      (capability) => `the container holds ${capability}, with which it could undo its shield`,
+    ),
+    // Runtimes also take small letters and numbers.
+    ...[...held]
+      .filter((capability) => !/^CAP_[A-Z_]+$/.test(capability))
+      .map((capability) => `${JSON.stringify(capability)} is not the name of a capability`),
+  ];
 }
 
-function namespaceFaults({ linux }: ContainerSpec): string[] {
+function namespaceFaults({ linux }: ContainerSpec, { realPath }: SpecCheck): string[] {
   const namespaces = linux?.namespaces ?? [];
   const find = (type: string) => namespaces.find((namespace) => namespace.type === type);
+  const types = namespaces.map(({ type }) => type);
+  const repeated = types.filter((type, index) => types.indexOf(type) !== index);
   const shared = OWN_NAMESPACES.filter((type) => find(type) === undefined || find(type)?.path !== undefined);
   const network = find("network");
+  // The namespaces of a process have no real path.
+  const networkPath = network?.path === undefined ? "/" : realPath(network.path);
   return [
+    ...repeated.map((type) => `the container names two ${type} namespaces`),
     ...shared.map((type) => `the container shares a ${type} namespace`),
     ...(find("user")?.path === undefined ? [] : ["the container joins a user namespace of others"]),
     ...(network === undefined ? ["the container is in the host's network namespace"] : []),
-    ...(network?.path?.startsWith("/proc/") ? ["the container joins the network namespace of another"] : []),
+    ...(networkPath === undefined || contains("/proc", networkPath)
+      ? ["the container joins the network namespace of another"]
+      : []),
   ];
 }
 
@@ -83,16 +86,109 @@ function deviceFaults({ linux }: ContainerSpec): string[] {
 }
 
 function mountFaults({ root, mounts = [] }: ContainerSpec, check: SpecCheck): string[] {
-  const binds = mounts
-    .filter((mount) => isBind(mount) && !isReadOnlySysfs(mount))
-    .map((mount) => ({ source: mount.source ?? "", writable: isWritable(mount) }));
-  return [...binds, { source: root?.path ?? "/", writable: true }].flatMap(({ source, writable }) => {
-    const real = check.realPath(source);
-    if (real === undefined) return [`the mount source ${JSON.stringify(source)} does not exist`];
-    if (check.manifest.trustedMounts.includes(real)) return [];
-    const reason = findMountFault({ source: real, writable }, check.manifest.protectedPaths, check.isSocket);
-    return reason === undefined ? [] : [`the mount of ${JSON.stringify(source)} ${reason}`];
+  const rootTree = { source: root?.path ?? "/", writable: true, recursive: false };
+  const trees = mounts.filter((mount) => !isReadOnlySysfs(mount)).flatMap(findShownTrees);
+  return [...trees, rootTree].flatMap((tree) => {
+    const source = tree.source.startsWith("/") ? check.realPath(tree.source) : undefined;
+    if (source === undefined) return [`the mount source ${JSON.stringify(tree.source)} does not exist`];
+    if (check.manifest.trustedMounts.includes(source)) return [];
+    const isOwn = isPodmansOwn(source, check.containerId) || (tree === rootTree && isLayer(source));
+    const fault =
+      findTreeFault({ source, writable: tree.writable, isOwn }, check) ??
+      (tree.recursive ? findFaultBelow(source, check) : undefined);
+    return fault === undefined ? [] : [`the mount of ${JSON.stringify(tree.source)} ${fault}`];
   });
+}
+
+/** A tree of the host's files that a mount shows to the container. */
+interface ShownTree {
+  readonly source: string;
+  readonly writable: boolean;
+  /** Shows the file systems that are mounted below it, too, and these as writable as they are on the host. */
+  readonly recursive: boolean;
+}
+
+function findShownTrees(mount: SpecMount): ShownTree[] {
+  const { source = "", type, options = [] } = mount;
+  if (isBind(mount)) {
+    const recursive = options.includes("rbind") && !options.includes("rro");
+    return [{ source, writable: isWritable(mount), recursive }];
+  }
+  return type === "overlay" ? options.flatMap(parseOverlayOption) : [];
+}
+
+/** An overlay shows the directories that its options name, with colons in them escaped. */
+function parseOverlayOption(option: string): ShownTree[] {
+  const [, key, value = ""] = /^(lowerdir|upperdir)=(.*)$/s.exec(option) ?? [];
+  if (key === undefined) return [];
+  return value.split(/(?<!\\):/).map((path) => ({
+    source: path.replace(/\\(.)/gs, "$1"),
+    writable: key === "upperdir",
+    recursive: false,
+  }));
+}
+
+/** What podman keeps for this container below its own storage. The id is random, so nobody can ask for it beforehand. */
+function isPodmansOwn(source: string, containerId: string): boolean {
+  return source.includes(`/${containerId}/`) || /\/volumes\/[^/]+\/_data(\/|$)/.test(source);
+}
+
+/** A container's root in podman's storage. */
+function isLayer(source: string): boolean {
+  return /\/[0-9a-f]{64}(\/merged)?$/.test(source);
+}
+
+/** `ro` does not reach the file systems that are mounted below a recursive bind. */
+function findFaultBelow(source: string, check: SpecCheck): string | undefined {
+  for (const { path, writable } of check.hostMounts) {
+    if (path === source || !contains(source, path)) continue;
+    const fault = findTreeFault(
+      { source: path, writable, isOwn: isPodmansOwn(path, check.containerId) },
+      check,
+    );
+    if (fault !== undefined)
+      return `${fault}, by way of ${JSON.stringify(path)} below it, which only a mount with bind-nonrecursive leaves out`;
+  }
+  return undefined;
+}
+
+interface JudgedTree {
+  /** Without symbolic links. */
+  readonly source: string;
+  readonly writable: boolean;
+  /** Podman's own for this container, and so no fault for lying where podman keeps its things. */
+  readonly isOwn: boolean;
+}
+
+function findTreeFault(tree: JudgedTree, { manifest, hostMounts, isSocket }: SpecCheck): string | undefined {
+  if (KERNEL_FILE_SYSTEMS.includes(locate(tree.source, hostMounts).type)) return KERNEL_FAULT;
+  return judgeMount(tree, manifest.protectedPaths, isSocket, (path) => isTouched(path, tree, hostMounts));
+}
+
+/** A volume may be a bind mount in disguise, so paths are also compared by where they are in their file system. */
+function isTouched(path: string, { source, isOwn }: JudgedTree, hostMounts: readonly MountPoint[]): boolean {
+  if (contains(source, path)) return true;
+  const [shown, other] = [locate(source, hostMounts), locate(path, hostMounts)];
+  const isSameDevice = shown.device === other.device;
+  if (contains(path, source)) {
+    const isWhereItSeems = shown.path === join(other.path, source.slice(path.length));
+    if (!isOwn || isWhereItSeems) return !isOwn;
+  }
+  return isSameDevice && overlap(shown.path, other.path);
+}
+
+interface Location {
+  readonly device: string;
+  /** Inside the file system. */
+  readonly path: string;
+  readonly type: string;
+}
+
+function locate(path: string, hostMounts: readonly MountPoint[]): Location {
+  const depths = hostMounts.map((mount) => (contains(mount.path, path) ? mount.path.length : 0));
+  const mount = hostMounts[depths.lastIndexOf(Math.max(...depths))];
+  if (mount === undefined) return { device: "", path, type: "" };
+  return { device: mount.device, path: join(mount.root, path.slice(mount.path.length)), type: mount.type };
 }
 
 /**
@@ -100,24 +196,34 @@ function mountFaults({ root, mounts = [] }: ContainerSpec, check: SpecCheck): st
  * @param mount a source without symbolic links
  */
 export function findMountFault(
+  mount: { readonly source: string; readonly writable: boolean },
+  protectedPaths: BundleManifest["protectedPaths"],
+  isSocket: (path: string) => boolean,
+): string | undefined {
+  return judgeMount(mount, protectedPaths, isSocket, (path) => overlap(path, mount.source));
+}
+
+function judgeMount(
   { source, writable }: { readonly source: string; readonly writable: boolean },
   { unwritable, unreachable }: BundleManifest["protectedPaths"],
   isSocket: (path: string) => boolean,
+  touches: (path: string) => boolean,
 ): string | undefined {
-  if (contains("/proc", source) || contains("/sys", source)) return "hands over the host's kernel interfaces";
-  const device = FORBIDDEN_DEVICES.find((path) => contains(path, source) || contains(source, path));
+  if (contains("/proc", source) || contains("/sys", source)) return KERNEL_FAULT;
+  const device = FORBIDDEN_DEVICES.find(touches);
   if (device !== undefined) return `hands over ${device}, which carries packets past the shield`;
-  const socket = unreachable.find((path) => contains(source, path) || contains(path, source));
+  const socket = unreachable.find(touches);
   if (socket !== undefined) return `hands over ${socket}, and with it the host`;
   if (isSocket(source)) return "hands over a socket of the host, and with it whatever its service can reach";
-  const state = unwritable.find((path) => contains(source, path));
-  if (writable && state !== undefined)
-    return `lets the container write to ${state}, and so to its own shield`;
+  const state = writable ? unwritable.find(touches) : undefined;
+  if (state !== undefined) return `lets the container write to ${state}, and so to its own shield`;
   return undefined;
 }
 
 function resolvConfFaults({ mounts = [] }: ContainerSpec, resolvConf: string): string[] {
-  const last = mounts.filter((mount) => mount.destination === "/etc/resolv.conf").at(-1);
+  const last = mounts
+    .filter(({ destination }) => contains(resolve("/", destination), "/etc/resolv.conf"))
+    .at(-1);
   if (last?.source === resolvConf && !isWritable(last)) return [];
   return ["/etc/resolv.conf is not the shield's; drop the option that changes it"];
 }
@@ -131,8 +237,13 @@ function isReadOnlySysfs(mount: SpecMount): boolean {
   return mount.destination === "/sys" && mount.source === "/sys" && !isWritable(mount);
 }
 
+/** Of `ro` and `rw`, the last counts. */
 function isWritable({ options = [] }: SpecMount): boolean {
-  return !options.includes("ro");
+  return (options.filter((option) => ["ro", "rro", "rw"].includes(option)).at(-1) ?? "rw") === "rw";
+}
+
+function overlap(first: string, second: string): boolean {
+  return contains(first, second) || contains(second, first);
 }
 
 /** True when `inner` is `outer` or lies below it. */

@@ -52,6 +52,12 @@ export const BUNDLE_FILE = {
 export const GATE_SYSCTL = "net.ipv4.conf.terok-shield-closed.accept_redirects";
 export const RELEASED_SYSCTL = "net.ipv4.conf.all.accept_redirects";
 
+/** Stands between the transactions of the ruleset file, on a line of its own. */
+export const NEXT_TRANSACTION = "# next transaction\n";
+
+/** What createRuntime prints, with the container's pid after it, once the shield is up; nothing else lets the start go on. */
+export const HOOK_DONE = "terok-shield-up-";
+
 /** The manifest: what the hook may rely on. `files` maps a bundle file to the SHA-256 of its content in hex. */
 export interface BundleManifest {
   readonly version: number;

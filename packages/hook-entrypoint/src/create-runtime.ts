@@ -3,14 +3,19 @@ import { basename } from "node:path";
 import { appendEvent } from "./audit-event.ts";
 import { type Bundle, openBundle } from "./bundle.ts";
 import { canonicalListing, sortLines } from "./canonical-listing.ts";
-import { type ContainerSpec, findSpecFaults } from "./container-spec.ts";
-import { ANNOTATION, BUNDLE_VERSION, type RuntimeRecord } from "./contract.ts";
+import { findSpecFaults } from "./container-spec.ts";
+import { ANNOTATION, BUNDLE_VERSION, NEXT_TRANSACTION, type RuntimeRecord } from "./contract.ts";
 import { endHelpers } from "./helper-process.ts";
+import { parseMountInfo } from "./mount-points.ts";
 import { findForeignProcess, namespaceInode, readStartTime } from "./network-namespace.ts";
-import { type OciState, parseObject } from "./oci-state.ts";
+import type { OciState } from "./oci-state.ts";
+import { type ContainerSpec, parseContainerSpec } from "./parse-container-spec.ts";
 import { startResolver } from "./resolver.ts";
 import { runProgram } from "./run-program.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
+
+/** A set may list ten thousand addresses. */
+const MAX_SHOWN_LENGTH = 300;
 
 /**
  * Shields a container whose namespaces exist and whose first process has not started. Runs in the
@@ -24,11 +29,13 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
     const spec = checkSpec(state, bundle);
     checkNamespace(pid);
     endHelpers([bundle.path("dnsmasqConf"), bundle.path("ulogdConf")]);
-    runProgram(bundle.manifest.programs.nft, ["-f", "-"], bundle.read("ruleset"));
+    for (const transaction of bundle.read("ruleset").split(NEXT_TRANSACTION)) {
+      runProgram(bundle.manifest.programs.nft, ["-f", "-"], transaction);
+    }
     await startResolver(bundle);
     startPacketReader(bundle);
     checkListing(bundle);
-    const hostsFile = addHosts(bundle, spec);
+    const hostsFile = addHosts(bundle, spec, state.id);
     writeRuntimeRecord(bundle, {
       containerId: state.id,
       pid,
@@ -71,17 +78,27 @@ function checkState({ annotations, pid }: OciState, { directory, manifest }: Bun
 }
 
 function checkSpec(state: OciState, bundle: Bundle): ContainerSpec {
-  const text = readFileSync(`${state.bundle}/config.json`, "utf8");
-  const spec = parseObject(text, "the container's config.json") as ContainerSpec;
+  const spec = parseContainerSpec(readSpec(state));
   const faults = findSpecFaults(spec, {
     manifest: bundle.manifest,
+    containerId: state.id,
+    hostMounts: parseMountInfo(readFileSync("/proc/self/mountinfo", "utf8")),
     resolvConf: bundle.path("resolvConf"),
     realPath,
-    isSocket: (path) => lstatSync(path).isSocket(),
+    isSocket,
   });
   bundle.read("resolvConf");
   if (faults.length > 0) throw new ShieldRefusal(faults.join("; "));
   return spec;
+}
+
+function readSpec(state: OciState): string {
+  const path = `${state.bundle}/config.json`;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new ShieldRefusal(`${JSON.stringify(path)} cannot be read: ${(cause as Error).message}`);
+  }
 }
 
 function checkNamespace(pid: number): void {
@@ -121,7 +138,9 @@ function checkListing(bundle: Bundle): void {
   const actual = canonicalListing(runProgram(bundle.manifest.programs.nft, ["-j", "list", "ruleset"]));
   const fault = expected.findIndex((line, index) => line !== actual[index]);
   if (expected.length === 0 || fault >= 0 || actual.length !== expected.length) {
-    throw new ShieldRefusal(`the kernel's rules are not what was loaded, at ${actual[fault] ?? "their end"}`);
+    const line = actual[fault < 0 ? expected.length : fault];
+    const place = line?.slice(0, MAX_SHOWN_LENGTH) ?? "their end";
+    throw new ShieldRefusal(`the kernel's rules are not what was loaded, at ${place}`);
   }
 }
 
@@ -132,11 +151,11 @@ function writeRuntimeRecord(bundle: Bundle, record: RuntimeRecord): void {
 }
 
 /** The names of a static tier, in the file that podman mounts over /etc/hosts. */
-function addHosts(bundle: Bundle, spec: ContainerSpec): string | undefined {
+function addHosts(bundle: Bundle, spec: ContainerSpec, containerId: string): string | undefined {
   if (bundle.manifest.dns.tier === "dnsmasq") return undefined;
   const names = bundle.read("hosts");
-  const source = spec.mounts?.find((mount) => mount.destination === "/etc/hosts")?.source;
-  if (source === undefined || !source.endsWith("/userdata/hosts")) {
+  const source = spec.mounts?.findLast((mount) => mount.destination === "/etc/hosts")?.source;
+  if (source === undefined || !source.endsWith(`/${containerId}/userdata/hosts`)) {
     throw new ShieldRefusal(
       "/etc/hosts is not podman's, so the allowed names cannot be added. Drop --no-hosts or the mount over it",
     );
@@ -163,5 +182,14 @@ function realPath(path: string): string | undefined {
     return realpathSync(path);
   } catch {
     return undefined;
+  }
+}
+
+/** What cannot be looked at from here cannot be reached from the container either. */
+function isSocket(path: string): boolean {
+  try {
+    return lstatSync(path).isSocket();
+  } catch {
+    return false;
   }
 }

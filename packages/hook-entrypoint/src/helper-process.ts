@@ -16,37 +16,34 @@ const POLL_MILLISECONDS = 5;
 
 /** Ends helpers: asks first, so that the packet reader writes what it still holds, then insists. */
 export function endHelpers(configurations: readonly string[]): void {
-  const pids = configurations.flatMap(findHelpers);
-  signalAll(pids, "SIGTERM");
-  const deadline = Date.now() + GRACE_MILLISECONDS;
-  const pause = new Int32Array(new SharedArrayBuffer(4));
-  while (pids.some(isAlive) && Date.now() < deadline) Atomics.wait(pause, 0, 0, POLL_MILLISECONDS);
-  signalAll(pids.filter(isAlive), "SIGKILL");
-}
-
-function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // It ended by itself.
-    }
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    const pids = configurations.flatMap(findHelpers).filter((pid) => sendSignal(pid, signal));
+    awaitEnd(pids, configurations);
   }
 }
 
-function isAlive(pid: number): boolean {
+/** True when there was a process of ours to send it to. */
+function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return process.kill(pid, signal);
   } catch {
     return false;
   }
 }
 
+/** A helper that nobody has reaped yet has no command line any more, and counts as ended. */
+function awaitEnd(pids: readonly number[], configurations: readonly string[]): void {
+  const isThere = (pid: number) => configurations.some((configuration) => hasArgument(pid, configuration));
+  const deadline = Date.now() + GRACE_MILLISECONDS;
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  while (pids.some(isThere) && Date.now() < deadline) Atomics.wait(pause, 0, 0, POLL_MILLISECONDS);
+}
+
 function hasArgument(pid: number, configuration: string): boolean {
   try {
     const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    return /(^|\/)(dnsmasq|ulogd)$/.test(program) && args.some((arg) => arg.endsWith(configuration));
+    const options = [`--conf-file=${configuration}`, `--configfile=${configuration}`];
+    return /(^|\/)(dnsmasq|ulogd)$/.test(program) && args.some((arg) => options.includes(arg));
   } catch {
     return false;
   }

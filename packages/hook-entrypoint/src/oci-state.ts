@@ -10,7 +10,8 @@ export interface OciState {
 }
 
 const CONTAINER_ID = /^[0-9a-f]{64}$/;
-const MAX_STATE_LENGTH = 1024 * 1024;
+export const MAX_STATE_LENGTH = 1024 * 1024;
+const MAX_SHOWN_LENGTH = 100;
 
 /** @throws ShieldRefusal when the text is not the state of a Podman container. */
 export function parseOciState(text: string): OciState {
@@ -18,13 +19,13 @@ export function parseOciState(text: string): OciState {
   const state = parseObject(text, "the OCI state on standard input");
   const { id, bundle, pid, annotations = {} } = state;
   if (typeof id !== "string" || !CONTAINER_ID.test(id)) {
-    throw new ShieldRefusal(`the OCI state names no container id: ${JSON.stringify(id)}`);
+    throw new ShieldRefusal(`the OCI state names no container id: ${show(id)}`);
   }
-  if (typeof bundle !== "string" || !bundle.startsWith("/")) {
-    throw new ShieldRefusal(`the OCI state names no bundle directory: ${JSON.stringify(bundle)}`);
+  if (typeof bundle !== "string" || !bundle.startsWith("/") || bundle.includes("\0")) {
+    throw new ShieldRefusal(`the OCI state names no bundle directory: ${show(bundle)}`);
   }
   if (pid !== undefined && (!Number.isSafeInteger(pid) || (pid as number) < 0)) {
-    throw new ShieldRefusal(`the OCI state holds no process id: ${JSON.stringify(pid)}`);
+    throw new ShieldRefusal(`the OCI state holds no process id: ${show(pid)}`);
   }
   if (!isStringRecord(annotations))
     throw new ShieldRefusal("the OCI state holds annotations that are not text");
@@ -43,6 +44,12 @@ export function parseObject(text: string, what: string): Record<string, unknown>
     throw new ShieldRefusal(`${what} is not a JSON object`);
   }
   return value as Record<string, unknown>;
+}
+
+/** Short, whatever it holds and however deep it is. */
+function show(value: unknown): string {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
+  return (JSON.stringify(value) ?? "nothing").slice(0, MAX_SHOWN_LENGTH);
 }
 
 function isStringRecord(value: unknown): value is Record<string, string> {

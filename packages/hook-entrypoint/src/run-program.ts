@@ -7,7 +7,7 @@ const TIMEOUT_MILLISECONDS = 20_000;
 
 /**
  * Runs a program to its end and returns what it printed.
- * @throws ShieldRefusal with the last line of its complaint when it is missing, fails or hangs.
+ * @throws ShieldRefusal with the first line of its complaint when it is missing, fails or hangs.
  */
 export function runProgram(file: string, args: readonly string[], input = ""): string {
   const result = spawnSync(file, args, {
@@ -19,7 +19,8 @@ export function runProgram(file: string, args: readonly string[], input = ""): s
     killSignal: "SIGKILL",
     maxBuffer: 512 * 1024 * 1024,
   });
-  if (result.error !== undefined)
+  // A program that fails without reading its input also gives EPIPE, which says less than its complaint.
+  if (result.error !== undefined && !result.status)
     throw new ShieldRefusal(`${file} could not be run: ${result.error.message}`);
   if (result.status !== 0) {
     const complaint = result.stderr.trim().split("\n")[0] ?? "";

@@ -33,6 +33,7 @@ describe("readListing", () => {
     ["the order of the values of an anonymous set", portRule([443, 80]), portRule([80, 443])],
     ["what a resolver learned", timed({ elem: ["10.0.0.9"] }), timed({})],
     ["the flag dynamic, which old nft does not list", timed({ flags: ["dynamic", "timeout"] }), timed({})],
+    ["tcp as a number, where /etc/protocols is missing", metaRule("l4proto", 6), metaRule("l4proto", "tcp")],
     ["the value of a counter", { counter: { name: "x", packets: 1, bytes: 2 } }, { counter: { name: "x" } }],
   ])("%s does not matter", (_, one, other) => {
     expect(readListing(kernelJson([one]))).toEqual(readListing(kernelJson([other])));
@@ -65,6 +66,10 @@ describe("readListing", () => {
       rule([{ accept: null }, { drop: null }]),
     ],
     ["the ends of a port range", portRule([{ range: [1, 9] }]), portRule([{ range: [9, 1] }])],
+    ["another protocol", metaRule("l4proto", 17), metaRule("l4proto", "tcp")],
+    ["all protocols but tcp", metaRule("l4proto", 6, "!="), metaRule("l4proto", "tcp")],
+    ["tcp among others", metaRule("l4proto", { set: [6, 17] }), metaRule("l4proto", "tcp")],
+    ["a 6 that is no protocol", metaRule("mark", 6), metaRule("mark", "tcp")],
     ["a rule's own counter", rule([{ counter: { packets: 0, bytes: 0 } }]), rule([])],
     [
       "a count as a value to match",
@@ -145,6 +150,10 @@ function portRule(set: unknown[]): ListedObject {
   return rule([
     { match: { op: "==", left: { payload: { protocol: "tcp", field: "dport" } }, right: { set } } },
   ]);
+}
+
+function metaRule(key: string, right: unknown, op = "=="): ListedObject {
+  return rule([{ match: { op, left: { meta: { key } }, right } }]);
 }
 
 function prefix(addr: string, len: number): object {

@@ -152,10 +152,17 @@ function canonical(value: unknown, key: string): unknown {
     return UNORDERED_KEYS.has(key) ? sortedByText(items) : items;
   }
   if (typeof value !== "object" || value === null) return value;
+  if (isNumberedTcp(value, key)) return canonical({ ...value, right: "tcp" }, key);
   const entries = Object.entries(value)
     .filter(([, item]) => item !== undefined)
     .map(([name, item]) => [name, canonical(item, name)] as const);
   return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
+}
+
+/** nft takes the names of protocols from /etc/protocols (Debian: netbase), and shows numbers where that is missing. */
+function isNumberedTcp(value: { left?: unknown; right?: unknown }, key: string): boolean {
+  const left = value.left as { meta?: { key?: unknown } | null } | null | undefined;
+  return key === "match" && left?.meta?.key === "l4proto" && value.right === 6;
 }
 
 function sortedByText(items: readonly unknown[]): unknown[] {

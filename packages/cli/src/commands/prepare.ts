@@ -1,4 +1,4 @@
-import { chooseTier, type DnsTier } from "@terok-shield/dns-tier";
+import { chooseTier, type DnsTier, type TierChoice } from "@terok-shield/dns-tier";
 import { BUNDLE_FILE } from "@terok-shield/hook-entrypoint/contract";
 import { parseIpRange, renderIpRange } from "@terok-shield/nft-ruleset";
 import {
@@ -36,8 +36,8 @@ export interface PrepareRequest {
   readonly renewNames?: boolean;
   /** The caller brings the new policy into force in the kernel. */
   readonly whileRunning?: boolean;
-  /** Of a container that exists: what cannot change any more. */
-  readonly fixed?: Pick<ContainerState["request"], "network" | "loopbackPorts">;
+  /** Of a container that exists: what cannot change any more, the tier only while it runs. */
+  readonly fixed?: Pick<ContainerState["request"], "network" | "loopbackPorts"> & { readonly tier?: DnsTier };
 }
 
 export interface Prepared {
@@ -63,7 +63,8 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
   // The state directory holds what is known of the machine, so it comes first.
   await ensureStateDirectory(host);
   const facts = await host.facts();
-  const { tier, reason } = chooseContainerTier(config, facts);
+  const { tier, reason }: TierChoice =
+    request.fixed?.tier === undefined ? chooseContainerTier(config, facts) : { tier: request.fixed.tier };
   const network = planNetwork(
     request.fixed?.network ?? chooseNetwork(config, facts),
     request.fixed?.loopbackPorts ?? config.loopback_ports,
@@ -146,6 +147,7 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
       auditEnabled: config.audit.enabled,
       tier,
       podmanMajor: facts.podmanMajor,
+      resolved: resolution.resolved,
     }),
     tier,
     profiles,
@@ -201,7 +203,7 @@ async function ensureStateDirectory(host: Host): Promise<void> {
   await ensurePrivateDirectory(`${host.places.state}/containers`);
 }
 
-function chooseContainerTier(config: Config, { programs }: HostFacts): { tier: DnsTier; reason?: string } {
+function chooseContainerTier(config: Config, { programs }: HostFacts): TierChoice {
   const available = {
     ...(programs.dnsmasq === undefined ? {} : { dnsmasq: programs.dnsmasq.facts }),
     dig: programs.dig !== undefined,
@@ -210,12 +212,9 @@ function chooseContainerTier(config: Config, { programs }: HostFacts): { tier: D
   const best = chooseTier(available);
   const wanted = config.dns.tier;
   if (wanted === "auto" || wanted === best.tier) return best;
-  const isThere = wanted === "dnsmasq" ? false : available[wanted];
-  if (!isThere) {
-    throw new ShieldError(
-      `config.yml, dns.tier: ${wanted} cannot be used. ${best.reason ?? `${wanted} is not installed.`}`,
-    );
-  }
+  const fault =
+    wanted === "dnsmasq" ? best.reason : available[wanted] ? undefined : `${wanted} is not installed.`;
+  if (fault !== undefined) throw new ShieldError(`config.yml, dns.tier: ${wanted} cannot be used. ${fault}`);
   return { tier: wanted, reason: "config.yml says so" };
 }
 

@@ -1,11 +1,13 @@
 import { renderHostsFile } from "@terok-shield/dns-tier";
 import { type IpRange, renderSetEdit } from "@terok-shield/nft-ruleset";
 import { bundleDirectory } from "../bundle-directory.ts";
-import { parseContainerName } from "../container-name.ts";
+import { type ContainerName, parseContainerName } from "../container-name.ts";
 import type { ContainerState } from "../container-state.ts";
+import { appendAuditEvents } from "../host/audit-log.ts";
 import { appendHosts } from "../host/files.ts";
 import type { Host } from "../host/host.ts";
 import { findRunningContainer, runNft } from "../host/running-container.ts";
+import { readConfig } from "./prepare.ts";
 import { resolveEntries } from "./resolve-entries.ts";
 import { prepareAgain, readContainerState } from "./start.ts";
 
@@ -28,18 +30,38 @@ export async function resolve(
   if (state.tier === "dnsmasq") {
     const { programs } = await host.facts();
     const tier = programs.dig === undefined ? "getent" : "dig";
-    return resolveEntries(host, state.names.exact, { tier, renew: force });
+    const resolved = await resolveEntries(host, state.names.exact, { tier, renew: force });
+    if ((await readConfig(host)).audit.enabled) await noteUnresolved(host, container, resolved);
+    return resolved;
   }
   const prepared = await prepareAgain(host, state, { renewNames: force, whileRunning: true });
   const running = await findRunningContainer(bundleDirectory(host.places, container));
   if (running !== undefined) {
     const after = await readContainerState(host, container);
-    const edit = renderSetEdit("dns", learnedRanges(state), learnedRanges(after));
-    if (edit !== undefined) await runNft(host, running, ["-f", "-"], edit);
+    const edits = [
+      // Profiles as they are now are in the state, so they have to be in the kernel too.
+      renderSetEdit("allow", state.policy.allow, after.policy.allow),
+      renderSetEdit("dns", learnedRanges(state), learnedRanges(after)),
+    ].filter((edit) => edit !== undefined);
+    if (edits.length > 0) await runNft(host, running, ["-f", "-"], edits.join(""));
     if (running.hostsFile !== undefined)
       await appendHosts(running.hostsFile, renderHostsFile(prepared.resolved));
   }
   return prepared;
+}
+
+async function noteUnresolved(host: Host, container: ContainerName, { unresolved }: Resolved): Promise<void> {
+  const ts = host.now().toISOString();
+  await appendAuditEvents(
+    bundleDirectory(host.places, container),
+    unresolved.map(({ name, reason }) => ({
+      v: 1,
+      ts,
+      container,
+      action: "note",
+      detail: `${name} does not resolve: ${reason}`,
+    })),
+  );
 }
 
 function learnedRanges({ policy }: ContainerState): readonly IpRange[] {

@@ -36,7 +36,8 @@ export interface StartRequest {
 export async function start(host: Host, request: StartRequest): Promise<number> {
   const container = parseContainerName(request.container);
   const state = await readContainerState(host, container);
-  request.onPrepared?.(await prepareAgain(host, state));
+  const prepared = await prepareAgain(host, state);
+  request.onPrepared?.(prepared);
   return runHooked(host, container, ["start", ...request.podmanArguments, container]);
 }
 
@@ -52,14 +53,15 @@ export async function restart(host: Host, request: StartRequest): Promise<number
       args: ["stop", ...request.podmanArguments, container],
     });
   }
-  request.onPrepared?.(await prepareAgain(host, state));
+  const prepared = await prepareAgain(host, state);
+  request.onPrepared?.(prepared);
   return runHooked(host, container, ["start", container]);
 }
 
 /** Prepares a container as it was asked for, with its profiles as they are now. */
 export function prepareAgain(
   host: Host,
-  { container, request }: ContainerState,
+  { container, request, tier }: ContainerState,
   options: Pick<PrepareRequest, "renewNames" | "whileRunning"> = {},
 ): Promise<Prepared> {
   const { profiles, published, trustedMounts, network, loopbackPorts } = request;
@@ -68,7 +70,7 @@ export function prepareAgain(
     profiles,
     published,
     trustedMounts,
-    fixed: { network, loopbackPorts },
+    fixed: { network, loopbackPorts, ...(options.whileRunning === true ? { tier } : {}) },
     ...options,
   });
 }

@@ -14,10 +14,10 @@ export async function listBundles({ state }: Places): Promise<ContainerName[]> {
   return entries.flatMap(parseEntry).sort();
 }
 
-/** Names that no container can have are somebody else's files, or a lock's. */
+/** Names that no container can have are somebody else's files. */
 function parseEntry(entry: string): ContainerName[] {
   try {
-    return entry.endsWith(".lock") ? [] : [parseContainerName(entry)];
+    return [parseContainerName(entry)];
   } catch {
     return [];
   }

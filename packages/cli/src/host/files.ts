@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { constants, lstatSync } from "node:fs";
 import { appendFile, chmod, lstat, mkdir, open, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -15,9 +16,9 @@ export async function readTextFile(path: string): Promise<string | undefined> {
 
 /** Readers see the old content or the new, also after a crash of the machine. */
 export async function writeFileAtomically(path: string, content: string, mode: number): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`;
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.new`;
   try {
-    const file = await open(temporary, "w", mode);
+    const file = await open(temporary, "wx", mode);
     try {
       // The umask may take bits away that another user in the container needs.
       await file.chmod(mode);
@@ -49,15 +50,37 @@ export async function appendLine(path: string, line: string): Promise<void> {
  * @throws ShieldError when anybody else could change what is in it.
  */
 export async function ensurePrivateDirectory(path: string): Promise<string> {
-  const created = await mkdir(path, { recursive: true, mode: 0o700 });
-  const real = await realpath(path);
-  if (created !== undefined) await chmod(real, 0o700);
-  await checkPrivateDirectory(real);
-  return real;
+  try {
+    await makeDirectories(path);
+    const real = await realpath(path);
+    await checkPrivateDirectory(real);
+    return real;
+  } catch (cause) {
+    if (cause instanceof ShieldError) throw cause;
+    throw new ShieldError(
+      `The directory ${JSON.stringify(path)} cannot be made or looked at: ${(cause as Error).message}.`,
+      { cause },
+    );
+  }
+}
+
+/** WORKAROUND(node-mkdir-recursive): under /proc, node 20's own `recursive` never ends. Goes with node 20. */
+async function makeDirectories(path: string): Promise<void> {
+  try {
+    await mkdir(path, 0o700);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") return;
+    if (!isMissing(cause) || (await resolvePath(dirname(path))) !== undefined) throw cause;
+    await makeDirectories(dirname(path));
+    return makeDirectories(path);
+  }
+  // The umask may have taken our own bits away.
+  await chmod(path, 0o700);
 }
 
 async function checkPrivateDirectory(directory: string): Promise<void> {
   const own = await lstat(directory);
+  if (!own.isDirectory()) throw notOurs(directory, "it is no directory", "Choose another with --state-dir.");
   if (own.uid !== process.getuid?.())
     throw notOurs(directory, "it belongs to another user", "Choose another with --state-dir.");
   if ((own.mode & 0o077) !== 0) {
@@ -85,11 +108,15 @@ function notOurs(directory: string, reason: string, remedy: string): ShieldError
 export async function withLock<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
   const { lock } = await import("proper-lockfile");
   const release = await lock(directory, {
+    // Inside the directory, since its neighbours are not ours.
+    lockfilePath: `${directory}/.lock`,
     stale: 10_000,
     retries: { retries: 200, minTimeout: 20, maxTimeout: 200 },
-  }).catch((cause: Error) => {
+  }).catch((cause: NodeJS.ErrnoException) => {
     throw new ShieldError(
-      `Another terok-shield command holds ${JSON.stringify(directory)}: ${cause.message}.`,
+      cause.code === "ELOCKED"
+        ? `Another terok-shield command is at work on ${JSON.stringify(directory)}. Wait until it ends.`
+        : `${JSON.stringify(directory)} cannot be locked: ${cause.message}.`,
       { cause },
     );
   });
@@ -125,7 +152,9 @@ export function isSocketFile(path: string): boolean {
 
 /** Adds the lines that a mounted hosts file lacks. Written in place: the mount holds on to the file, not its name. */
 export async function appendHosts(path: string, lines: string): Promise<void> {
-  const present = new Set((await readFile(path, "utf8")).split("\n"));
+  const text = await readFile(path, "utf8");
+  const present = new Set(text.split("\n"));
   const missing = lines.split("\n").filter((line) => line !== "" && !present.has(line));
-  if (missing.length > 0) await appendFile(path, `${missing.join("\n")}\n`);
+  const start = text === "" || text.endsWith("\n") ? "" : "\n";
+  if (missing.length > 0) await appendFile(path, `${start}${missing.join("\n")}\n`);
 }

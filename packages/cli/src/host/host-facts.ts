@@ -25,45 +25,63 @@ export interface HostFacts {
   };
 }
 
-/** Where distributions put programs; the user's own PATH may hold what a container wrote. */
-const PROGRAM_DIRECTORIES = [
-  "/usr/sbin",
-  "/usr/bin",
-  "/sbin",
-  "/bin",
-  "/usr/local/sbin",
-  "/usr/local/bin",
-  "/run/current-system/sw/bin",
-];
-/** podman(1), --hooks-dir. */
-const HOOKS_DIRECTORIES = ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"];
-const ULOGD_PLUGIN_PARENTS = ["/usr/lib", "/usr/lib64", "/usr/local/lib"];
+/** Where to look for things. */
+export interface SearchedDirectories {
+  readonly programs: readonly string[];
+  readonly hooks: readonly string[];
+  /** The directories `ulogd` in these, and in their subdirectories of an architecture, hold its plugins. */
+  readonly ulogdPlugins: readonly string[];
+}
+
+const SEARCHED: SearchedDirectories = {
+  // Where distributions put programs; the user's own PATH may hold what a container wrote.
+  programs: [
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/run/current-system/sw/bin",
+  ],
+  // podman(1), --hooks-dir.
+  hooks: ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"],
+  ulogdPlugins: ["/usr/lib", "/usr/lib64", "/usr/local/lib"],
+};
 
 /**
  * Finds the programs and asks podman and dnsmasq for their versions; answers are kept in `cacheFile`
  * for as long as the programs stay the same files.
  * @throws ShieldError naming what is missing and what to install.
  */
-export async function findHostFacts(cacheFile: string, runCommand: RunCommand): Promise<HostFacts> {
+export async function findHostFacts(
+  cacheFile: string,
+  runCommand: RunCommand,
+  searched: SearchedDirectories = SEARCHED,
+): Promise<HostFacts> {
   const versions = await openVersionCache(cacheFile, runCommand);
-  const podman = await requireProgram("podman", "podman");
+  const require = (name: string, debianPackage: string) =>
+    requireProgram(name, searched.programs, debianPackage);
+  const podman = await require("podman", "podman");
   const [nft, nsenter, setpriv, sed] = await Promise.all([
-    requireProgram("nft", "nftables"),
-    requireProgram("nsenter", "util-linux"),
-    requireProgram("setpriv", "util-linux"),
-    requireProgram("sed", "sed"),
+    require("nft", "nftables"),
+    require("nsenter", "util-linux"),
+    require("setpriv", "util-linux"),
+    require("sed", "sed"),
   ]);
   const [dnsmasq, ulogd, dig, getent, slirp4netns, pasta] = await Promise.all(
-    ["dnsmasq", "ulogd", "dig", "getent", "slirp4netns", "pasta"].map(findProgram),
+    ["dnsmasq", "ulogd", "dig", "getent", "slirp4netns", "pasta"].map((name) =>
+      findProgram(name, searched.programs),
+    ),
   );
   const podmanMajor = parsePodmanMajor(await versions.ask("podman", podman));
   const dnsmasqFacts =
     dnsmasq === undefined ? undefined : readDnsmasqFacts(await versions.ask("dnsmasq", dnsmasq));
-  const plugins = ulogd === undefined ? undefined : await findUlogdPlugins();
+  const plugins = ulogd === undefined ? undefined : await findUlogdPlugins(searched.ulogdPlugins);
   await versions.save();
   return {
     podmanMajor,
-    otherHooksDirectories: await findHooksDirectories(),
+    otherHooksDirectories: await findHooksDirectories(searched.hooks),
     programs: {
       podman,
       nft,
@@ -83,8 +101,8 @@ export async function findHostFacts(cacheFile: string, runCommand: RunCommand): 
   };
 }
 
-export async function findProgram(name: string): Promise<string | undefined> {
-  for (const directory of PROGRAM_DIRECTORIES) {
+async function findProgram(name: string, directories: readonly string[]): Promise<string | undefined> {
+  for (const directory of directories) {
     const path = `${directory}/${name}`;
     try {
       await access(path, constants.X_OK);
@@ -96,8 +114,12 @@ export async function findProgram(name: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function requireProgram(name: string, debianPackage: string): Promise<string> {
-  const path = await findProgram(name);
+async function requireProgram(
+  name: string,
+  directories: readonly string[],
+  debianPackage: string,
+): Promise<string> {
+  const path = await findProgram(name, directories);
   if (path === undefined) {
     throw new ShieldError(`${name} is not installed. On Debian: sudo apt-get install ${debianPackage}`);
   }
@@ -123,8 +145,8 @@ function readDnsmasqFacts(output: string): DnsmasqFacts | undefined {
 }
 
 /** The JSON plugin is a package of its own; without it ulogd is of no use here. */
-async function findUlogdPlugins(): Promise<string | undefined> {
-  for (const parent of ULOGD_PLUGIN_PARENTS) {
+async function findUlogdPlugins(parents: readonly string[]): Promise<string | undefined> {
+  for (const parent of parents) {
     const nested = (await list(parent))
       .filter((name) => name.endsWith("-linux-gnu"))
       .map((name) => `${parent}/${name}`);
@@ -135,9 +157,9 @@ async function findUlogdPlugins(): Promise<string | undefined> {
   return undefined;
 }
 
-async function findHooksDirectories(): Promise<string[]> {
-  const contents = await Promise.all(HOOKS_DIRECTORIES.map(list));
-  return HOOKS_DIRECTORIES.filter((_, index) => (contents[index]?.length ?? 0) > 0);
+async function findHooksDirectories(directories: readonly string[]): Promise<string[]> {
+  const contents = await Promise.all(directories.map(list));
+  return directories.filter((_, index) => (contents[index]?.length ?? 0) > 0);
 }
 
 async function list(directory: string): Promise<string[]> {

@@ -1,5 +1,6 @@
+import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ShieldError } from "../shield-error.ts";
 
@@ -17,8 +18,14 @@ export function findPlaces(stateDirectory: string | undefined, environment = pro
   const under = (variable: string, fallback: string) =>
     join(environment[variable] || join(home, fallback), "terok/shield");
   return {
+    // The hook, dnsmasq and what looks for it later must all call it the same.
     state: checkPath(
-      stateDirectory ?? environment.TEROK_SHIELD_STATE_DIR ?? under("XDG_STATE_HOME", ".local/state"),
+      resolveLinks(
+        checkPath(
+          stateDirectory ?? environment.TEROK_SHIELD_STATE_DIR ?? under("XDG_STATE_HOME", ".local/state"),
+          "state directory",
+        ),
+      ),
       "state directory",
     ),
     config: checkPath(
@@ -31,6 +38,16 @@ export function findPlaces(stateDirectory: string | undefined, environment = pro
       "installation",
     ),
   };
+}
+
+/** What does not exist yet keeps its name. */
+function resolveLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    return code === "ENOENT" && path !== "/" ? join(resolveLinks(dirname(path)), basename(path)) : path;
+  }
 }
 
 /** Podman's --volume, dnsmasq.conf, ulogd.conf and a sed script have to carry these paths. */

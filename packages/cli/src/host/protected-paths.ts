@@ -5,11 +5,14 @@ import type { BundleManifest } from "@terok-shield/hook-entrypoint/contract";
 import type { Places } from "./places.ts";
 
 /** What no mount may hand to a container: see `BundleManifest.protectedPaths`. */
-export async function findProtectedPaths(places: Places): Promise<BundleManifest["protectedPaths"]> {
-  const home = process.env.HOME ?? homedir();
-  const config = process.env.XDG_CONFIG_HOME || join(home, ".config");
-  const data = process.env.XDG_DATA_HOME || join(home, ".local/share");
-  const runtime = process.env.XDG_RUNTIME_DIR || `/run/user/${process.getuid?.()}`;
+export async function findProtectedPaths(
+  places: Places,
+  environment = process.env,
+): Promise<BundleManifest["protectedPaths"]> {
+  const home = environment.HOME ?? homedir();
+  const config = environment.XDG_CONFIG_HOME || join(home, ".config");
+  const data = environment.XDG_DATA_HOME || join(home, ".local/share");
+  const runtime = environment.XDG_RUNTIME_DIR || `/run/user/${process.getuid?.()}`;
   const unwritable = [
     places.state,
     places.config,

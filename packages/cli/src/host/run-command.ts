@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { ShieldError } from "../shield-error.ts";
 
 /** The programs that terok-shield runs, and no others. */
-export type ProgramName = "nft" | "nsenter" | "podman" | "dnsmasq" | "dig" | "getent";
+type ProgramName = "nft" | "nsenter" | "podman" | "dnsmasq" | "dig" | "getent";
 
 export interface Command {
   readonly program: ProgramName;
@@ -40,7 +40,8 @@ export const runCommand: RunCommand = async (command) => {
     stripFinalNewline: false,
   });
   if (result.exitCode !== 0) {
-    throw new CommandFailedError(command, result.stderr || (result.originalMessage ?? ""), result.exitCode);
+    const reason = result.stderr || result.originalMessage || (result.signal ?? "");
+    throw new CommandFailedError(command, reason, result.exitCode);
   }
   return { stdout: result.stdout };
 };
@@ -56,20 +57,24 @@ const TERMINAL_SIGNALS = new Set<string>(["SIGINT", "SIGQUIT"]);
  */
 export async function runForeground(file: string, args: readonly string[]): Promise<number> {
   const [{ spawn }, { constants }] = await Promise.all([import("node:child_process"), import("node:os")]);
+  // Listening comes first: a signal in between would end us and leave podman alone.
+  const forward = (signal: NodeJS.Signals): void => {
+    if (!(TERMINAL_SIGNALS.has(signal) && isTerminal(process.stdin))) child.kill(signal);
+  };
+  for (const signal of FORWARDED_SIGNALS) process.on(signal, forward);
   const child = spawn(file, args, { stdio: "inherit" });
-  for (const signal of FORWARDED_SIGNALS) {
-    process.on(signal, () => {
-      if (!(TERMINAL_SIGNALS.has(signal) && isTerminal(process.stdin))) child.kill(signal);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.on("error", (cause) =>
+        reject(new ShieldError(`podman could not be run: ${cause.message}`, { cause })),
+      );
+      child.on("close", (code, signal) =>
+        resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
+      );
     });
+  } finally {
+    for (const signal of FORWARDED_SIGNALS) process.off(signal, forward);
   }
-  return new Promise((resolve, reject) => {
-    child.on("error", (cause) =>
-      reject(new ShieldError(`podman could not be run: ${cause.message}`, { cause })),
-    );
-    child.on("close", (code, signal) =>
-      resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
-    );
-  });
 }
 
 function isTerminal(stream: Readable & { isTTY?: boolean }): boolean {

@@ -5,8 +5,18 @@ export function renderError(cause: unknown, { debug }: { readonly debug: boolean
   if (!(cause instanceof Error)) return `${String(cause)}\n`;
   const beneath = cause.cause instanceof Error ? [`    ${cause.cause.message.split("\n")[0]}`] : [];
   const isOurFault = !(cause instanceof ShieldError) && !isInputError(cause);
-  const stack = debug || isOurFault ? [cause.stack ?? ""] : [];
-  return `${[cause.message, ...beneath, ...stack].join("\n")}\n`;
+  // The stack begins with the sentence.
+  const sentence = debug || isOurFault ? (cause.stack ?? cause.message) : cause.message;
+  return `${[sentence, ...beneath].join("\n")}\n`;
+}
+
+/** Commander's complaint in our form: one line, without "error:". */
+export function renderUsageError(text: string): string {
+  const line = text
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll(/\s*\n\s*/g, " ");
+  return `${line}\n`;
 }
 
 /** Errors of the pure packages about what the user wrote. */

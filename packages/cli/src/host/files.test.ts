@@ -1,0 +1,294 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { makeTemporaryDirectory } from "../../testing/temporary-directory.ts";
+import { ShieldError } from "../shield-error.ts";
+import {
+  appendHosts,
+  appendLine,
+  ensurePrivateDirectory,
+  isSocketFile,
+  readTextFile,
+  removeFile,
+  resolvePath,
+  withLock,
+  writeFileAtomically,
+} from "./files.ts";
+
+const isRoot = process.getuid?.() === 0;
+const NOBODY = 65_534;
+
+let directory: string;
+beforeEach(() => {
+  directory = makeTemporaryDirectory();
+});
+
+const modeOf = (path: string) => (statSync(path).mode & 0o7777).toString(8);
+
+function setUmask(mask: number): void {
+  const before = process.umask(mask);
+  onTestFinished(() => void process.umask(before));
+}
+
+describe("readTextFile", () => {
+  test("gives the text, and undefined when there is no file", async () => {
+    writeFileSync(`${directory}/a`, "hello\n");
+    expect(await readTextFile(`${directory}/a`)).toBe("hello\n");
+    expect(await readTextFile(`${directory}/b`)).toBeUndefined();
+    expect(await readTextFile(`${directory}/no/b`)).toBeUndefined();
+  });
+
+  test("a file that cannot be read is not a missing one", async () => {
+    await expect(readTextFile(directory)).rejects.toThrow(ShieldError);
+    await expect(readTextFile(directory)).rejects.toThrow(`"${directory}" cannot be read: EISDIR`);
+  });
+});
+
+describe("writeFileAtomically", () => {
+  test.each([0o022, 0o077, 0o777, 0])("gives the mode asked for under umask %o", async (mask) => {
+    setUmask(mask);
+    await writeFileAtomically(`${directory}/private`, "a", 0o600);
+    await writeFileAtomically(`${directory}/shared`, "b", 0o644);
+    expect([modeOf(`${directory}/private`), modeOf(`${directory}/shared`)]).toEqual(["600", "644"]);
+  });
+
+  test("replaces content and mode, and leaves nothing else in the directory", async () => {
+    await writeFileAtomically(`${directory}/a`, "a long text", 0o644);
+    await writeFileAtomically(`${directory}/a`, "short", 0o600);
+    expect([readFileSync(`${directory}/a`, "utf8"), modeOf(`${directory}/a`)]).toEqual(["short", "600"]);
+    expect(readdirSync(directory)).toEqual(["a"]);
+  });
+
+  test("writes a new file: who holds the old one keeps the old content", async () => {
+    writeFileSync(`${directory}/a`, "old");
+    linkSync(`${directory}/a`, `${directory}/held`);
+    await writeFileAtomically(`${directory}/a`, "new", 0o600);
+    expect(readFileSync(`${directory}/held`, "utf8")).toBe("old");
+  });
+
+  test("replaces a symbolic link, and does not write through it", async () => {
+    writeFileSync(`${directory}/target`, "theirs");
+    symlinkSync(`${directory}/target`, `${directory}/a`);
+    await writeFileAtomically(`${directory}/a`, "ours", 0o600);
+    expect(readFileSync(`${directory}/target`, "utf8")).toBe("theirs");
+    expect(lstatSync(`${directory}/a`).isFile()).toBe(true);
+  });
+
+  test("of many at a time, one wins whole", async () => {
+    const texts = Array.from({ length: 20 }, (_, index) => String(index).repeat(10_000));
+    await Promise.all(texts.map((text) => writeFileAtomically(`${directory}/a`, text, 0o600)));
+    expect(texts).toContain(readFileSync(`${directory}/a`, "utf8"));
+    expect(readdirSync(directory)).toEqual(["a"]);
+  });
+
+  test("in a directory that is not there, fails and makes nothing", async () => {
+    const path = `${directory}/missing/a`;
+    await expect(writeFileAtomically(path, "a", 0o600)).rejects.toThrow(ShieldError);
+    await expect(writeFileAtomically(path, "a", 0o600)).rejects.toThrow(
+      `"${path}" cannot be written: ENOENT`,
+    );
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("where a directory stands, fails and leaves no temporary file", async () => {
+    mkdirSync(`${directory}/a`);
+    await expect(writeFileAtomically(`${directory}/a`, "a", 0o600)).rejects.toThrow(ShieldError);
+    expect(readdirSync(directory)).toEqual(["a"]);
+  });
+});
+
+test("appendLine adds at the end, and what it makes is ours alone", async () => {
+  setUmask(0);
+  await appendLine(`${directory}/log`, "one\n");
+  await Promise.all(
+    Array.from({ length: 50 }, () => appendLine(`${directory}/log`, `${"x".repeat(4000)}\n`)),
+  );
+  const lines = readFileSync(`${directory}/log`, "utf8").split("\n");
+  expect([lines.length, new Set(lines).size, modeOf(`${directory}/log`)]).toEqual([52, 3, "600"]);
+});
+
+describe("ensurePrivateDirectory", () => {
+  test.each([0o022, 0o077, 0o777, 0])("makes what is missing for us alone under umask %o", async (mask) => {
+    setUmask(mask);
+    expect(await ensurePrivateDirectory(`${directory}/a/b/c`)).toBe(`${directory}/a/b/c`);
+    expect(["a", "a/b", "a/b/c"].map((path) => modeOf(`${directory}/${path}`))).toEqual([
+      "700",
+      "700",
+      "700",
+    ]);
+  });
+
+  test("is content with one that is there, and leaves what is in it", async () => {
+    writeFileSync(`${directory}/a`, "");
+    expect(await ensurePrivateDirectory(directory)).toBe(directory);
+    expect(readdirSync(directory)).toEqual(["a"]);
+  });
+
+  test("gives the path without symbolic links", async () => {
+    mkdirSync(`${directory}/real`, 0o700);
+    symlinkSync(`${directory}/real`, `${directory}/link`);
+    expect(await ensurePrivateDirectory(`${directory}/link`)).toBe(`${directory}/real`);
+    expect(await ensurePrivateDirectory(`${directory}/link/new`)).toBe(`${directory}/real/new`);
+  });
+
+  test("made by several at a time, is made once", async () => {
+    const path = `${directory}/a/b/c/d`;
+    expect(await Promise.all([1, 2, 3, 4, 5].map(() => ensurePrivateDirectory(path)))).toEqual(
+      Array(5).fill(path),
+    );
+  });
+
+  test.each(["750", "705", "701", "770", "777", "1777"])("refuses one of mode %s", async (mode) => {
+    mkdirSync(`${directory}/a`);
+    chmodSync(`${directory}/a`, Number.parseInt(mode, 8));
+    await expect(ensurePrivateDirectory(`${directory}/a`)).rejects.toThrow(
+      new ShieldError(
+        `The state directory "${directory}/a" is not safe: others may enter it. Run chmod 700 ${directory}/a`,
+      ),
+    );
+  });
+
+  test("refuses one below a directory where anybody may rename it", async () => {
+    mkdirSync(`${directory}/open`);
+    chmodSync(`${directory}/open`, 0o777);
+    await expect(ensurePrivateDirectory(`${directory}/open/a`)).rejects.toThrow(
+      new ShieldError(
+        `The state directory "${directory}/open/a" is not safe: anybody may write to ${directory}/open. Choose another with --state-dir.`,
+      ),
+    );
+  });
+
+  test("takes one below a sticky directory, as /tmp is", async () => {
+    mkdirSync(`${directory}/open`);
+    chmodSync(`${directory}/open`, 0o1777);
+    expect(await ensurePrivateDirectory(`${directory}/open/a`)).toBe(`${directory}/open/a`);
+  });
+
+  test.runIf(isRoot)("refuses one of another user, or below one", async () => {
+    mkdirSync(`${directory}/theirs/ours`, { recursive: true, mode: 0o700 });
+    chownSync(`${directory}/theirs`, NOBODY, NOBODY);
+    await expect(ensurePrivateDirectory(`${directory}/theirs`)).rejects.toThrow(
+      `The state directory "${directory}/theirs" is not safe: it belongs to another user.`,
+    );
+    await expect(ensurePrivateDirectory(`${directory}/theirs/ours`)).rejects.toThrow(
+      `The state directory "${directory}/theirs/ours" is not safe: ${directory}/theirs belongs to another user.`,
+    );
+  });
+
+  test.each([
+    ["a file", "file", "it is no directory"],
+    ["a path below a file", "file/a", "ENOTDIR"],
+    ["a link to nowhere", "nowhere", "ENOENT"],
+  ])("refuses %s in one sentence", async (_, path, reason) => {
+    writeFileSync(`${directory}/file`, "");
+    symlinkSync(`${directory}/missing`, `${directory}/nowhere`);
+    await expect(ensurePrivateDirectory(`${directory}/${path}`)).rejects.toThrow(ShieldError);
+    await expect(ensurePrivateDirectory(`${directory}/${path}`)).rejects.toThrow(reason);
+    expect(existsSync(`${directory}/missing`)).toBe(false);
+  });
+
+  test("fails where no directory can be, such as in /proc", async () => {
+    await expect(ensurePrivateDirectory("/proc/terok-shield/state")).rejects.toThrow(
+      /^The directory "\/proc\/terok-shield\/state" cannot be made or looked at: E/,
+    );
+  });
+});
+
+describe("withLock", () => {
+  test("two holders never overlap", async () => {
+    const spans: string[] = [];
+    const work = (name: string) => async () => {
+      spans.push(`${name} begins`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      spans.push(`${name} ends`);
+      return name;
+    };
+    const names = ["a", "b", "c", "d"];
+    expect(await Promise.all(names.map((name) => withLock(directory, work(name))))).toEqual(names);
+    const order = spans.filter((span) => span.endsWith("begins")).map((span) => span[0]);
+    expect(spans).toEqual(order.flatMap((name) => [`${name} begins`, `${name} ends`]));
+  });
+
+  test("is free again after work that fails, and leaves nothing behind", async () => {
+    const failing = async () => {
+      throw new ShieldError("no");
+    };
+    await expect(withLock(directory, failing)).rejects.toThrow("no");
+    expect(await withLock(directory, async () => "yes")).toBe("yes");
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test("of one container does not concern another, also not one of the name that a lock would have", async () => {
+    const neighbours = ["web", "web.lock", "web2"].map((name) => `${directory}/${name}`);
+    for (const neighbour of neighbours) mkdirSync(neighbour);
+    const [first = "", ...rest] = neighbours;
+    await withLock(first, async () => {
+      for (const neighbour of rest) expect(await withLock(neighbour, async () => "free")).toBe("free");
+      expect(readdirSync(directory)).toEqual(["web", "web.lock", "web2"]);
+    });
+  });
+
+  test("of a directory that is not there fails, and the work is not done", async () => {
+    const work = async () => expect.unreachable();
+    await expect(withLock(`${directory}/missing`, work)).rejects.toThrow(
+      new RegExp(`^"${directory}/missing" cannot be locked: ENOENT`),
+    );
+  });
+});
+
+test("removeFile removes one, and none there is fine", async () => {
+  writeFileSync(`${directory}/a`, "");
+  await removeFile(`${directory}/a`);
+  await removeFile(`${directory}/a`);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test("resolvePath follows links to the end, and knows what is missing", async () => {
+  symlinkSync(directory, `${directory}/link`);
+  expect(await resolvePath(`${directory}/link/link`)).toBe(directory);
+  expect(await resolvePath(`${directory}/missing`)).toBeUndefined();
+});
+
+test("isSocketFile tells a socket from a file", async () => {
+  const { createServer } = await import("node:net");
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(`${directory}/socket`, resolve));
+  onTestFinished(() => void server.close());
+  writeFileSync(`${directory}/file`, "");
+  expect([isSocketFile(`${directory}/socket`), isSocketFile(`${directory}/file`)]).toEqual([true, false]);
+});
+
+describe("appendHosts", () => {
+  const PODMAN = "127.0.0.1\tlocalhost\n198.18.0.7\ta.example\n";
+  test.each([
+    [
+      "adds what is missing",
+      "198.18.0.7\ta.example\n198.18.0.8\ta.example\n",
+      `${PODMAN}198.18.0.8\ta.example\n`,
+    ],
+    ["leaves a file alone that has it all", "198.18.0.7\ta.example\n", PODMAN],
+    ["adds nothing for nothing", "", PODMAN],
+  ])("%s", async (_, lines, expected) => {
+    writeFileSync(`${directory}/hosts`, PODMAN);
+    linkSync(`${directory}/hosts`, `${directory}/mounted`);
+    await appendHosts(`${directory}/hosts`, lines);
+    expect(readFileSync(`${directory}/mounted`, "utf8")).toBe(expected);
+  });
+
+  test("begins a line of its own after a file without a last newline", async () => {
+    writeFileSync(`${directory}/hosts`, "127.0.0.1\tlocalhost");
+    await appendHosts(`${directory}/hosts`, "198.18.0.7\ta.example\n");
+    expect(readFileSync(`${directory}/hosts`, "utf8")).toBe("127.0.0.1\tlocalhost\n198.18.0.7\ta.example\n");
+  });
+});

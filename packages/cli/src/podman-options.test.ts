@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import { type PodmanOptionsRequest, renderPodmanOptions } from "./podman-options.ts";
+import { planNetwork } from "./rootless-network.ts";
+
+const BUNDLE = "/home/me/.local/state/terok/shield/containers/web";
+
+const REQUEST: PodmanOptionsRequest = {
+  container: "web",
+  stateDirectory: BUNDLE,
+  hooksDirectories: [`${BUNDLE}/hooks`],
+  resolvConf: `${BUNDLE}/resolv.conf`,
+  network: planNetwork("slirp4netns", []),
+  profiles: ["dev-standard"],
+  loopbackPorts: [],
+  auditEnabled: true,
+  tier: "dnsmasq",
+  podmanMajor: 4,
+};
+
+test("a container on slirp4netns with its own dnsmasq", () => {
+  expect(renderPodmanOptions(REQUEST)).toEqual([
+    `--hooks-dir=${BUNDLE}/hooks`,
+    "--name=web",
+    "--network=slirp4netns:cidr=10.0.2.0/24,enable_ipv6=true,allow_host_loopback=false",
+    "--sysctl=net.ipv4.conf.terok-shield-closed.accept_redirects=0",
+    `--volume=${BUNDLE}/resolv.conf:/etc/resolv.conf:ro,z`,
+    "--cap-drop=NET_ADMIN",
+    "--cap-drop=NET_RAW",
+    "--cap-drop=SYS_ADMIN",
+    "--annotation=terok.shield.profiles=dev-standard",
+    "--annotation=terok.shield.name=web",
+    `--annotation=terok.shield.state_dir=${BUNDLE}`,
+    "--annotation=terok.shield.loopback_ports=",
+    "--annotation=terok.shield.version=1",
+    "--annotation=terok.shield.audit_enabled=true",
+    "--annotation=terok.shield.upstream_dns=10.0.2.3",
+    "--annotation=terok.shield.dns_tier=dnsmasq",
+  ]);
+});
+
+test("a container on pasta in a static tier, beside hooks of the machine", () => {
+  const options = renderPodmanOptions({
+    ...REQUEST,
+    hooksDirectories: ["/usr/share/containers/oci/hooks.d", `${BUNDLE}/hooks`],
+    network: planNetwork("pasta", [5432, 6379]),
+    profiles: ["base", "mine"],
+    loopbackPorts: [5432, 6379],
+    auditEnabled: false,
+    tier: "dig",
+    podmanMajor: 5,
+  });
+  expect(options).toEqual([
+    "--hooks-dir=/usr/share/containers/oci/hooks.d",
+    `--hooks-dir=${BUNDLE}/hooks`,
+    "--name=web",
+    "--network=pasta:--dns-forward,169.254.1.1,--no-map-gw,-T,none,-U,none,--map-host-loopback,169.254.1.2",
+    "--sysctl=net.ipv4.conf.terok-shield-closed.accept_redirects=0",
+    `--volume=${BUNDLE}/resolv.conf:/etc/resolv.conf:ro,z`,
+    "--cap-drop=NET_ADMIN",
+    "--cap-drop=NET_RAW",
+    "--cap-drop=SYS_ADMIN",
+    "--annotation=terok.shield.profiles=base,mine",
+    "--annotation=terok.shield.name=web",
+    `--annotation=terok.shield.state_dir=${BUNDLE}`,
+    "--annotation=terok.shield.loopback_ports=5432,6379",
+    "--annotation=terok.shield.version=1",
+    "--annotation=terok.shield.audit_enabled=false",
+    "--annotation=terok.shield.upstream_dns=",
+    "--annotation=terok.shield.dns_tier=dig",
+  ]);
+});
+
+describe("annotations with a comma", () => {
+  test.each([
+    { podmanMajor: 3, option: '--annotation="terok.shield.profiles=base,mine"' },
+    { podmanMajor: 4, option: '--annotation="terok.shield.profiles=base,mine"' },
+    { podmanMajor: 5, option: "--annotation=terok.shield.profiles=base,mine" },
+  ])("podman $podmanMajor gets $option", ({ podmanMajor, option }) => {
+    expect(renderPodmanOptions({ ...REQUEST, profiles: ["base", "mine"], podmanMajor })).toContain(option);
+  });
+});
+
+test("no option holds what a shell would split or expand", () => {
+  const combinations = (["slirp4netns", "pasta"] as const).flatMap((kind) =>
+    [3, 4, 5].flatMap((podmanMajor) =>
+      renderPodmanOptions({
+        ...REQUEST,
+        network: planNetwork(kind, [80, 81]),
+        profiles: ["base", "mine"],
+        loopbackPorts: [80, 81],
+        podmanMajor,
+      }),
+    ),
+  );
+  expect(combinations.filter((option) => !/^[\w.,:/="-]+$/.test(option))).toEqual([]);
+});

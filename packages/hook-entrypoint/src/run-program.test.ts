@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { runProgram } from "./run-program.ts";
+import { ShieldRefusal } from "./shield-refusal.ts";
+
+const shell = (script: string, input?: string) => runProgram("/bin/sh", ["-c", script], input);
+
+test("gives a program its input and returns what it printed", () => {
+  expect(shell("cat; echo done", "one\ntwo\n")).toBe("one\ntwo\ndone\n");
+});
+
+test("hands over nothing of the environment, and the root as directory", () => {
+  process.env.LD_PRELOAD_OF_A_TEST = "1";
+  expect(shell("pwd; env -u PWD -u SHLVL -u _ env | sort")).toBe(
+    "/\nLC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n",
+  );
+});
+
+test.each([
+  ["fails", "echo first >&2; echo second >&2; exit 3", '/bin/sh failed (exit 3): "first"'],
+  ["fails in silence", "exit 1", '/bin/sh failed (exit 1): ""'],
+  ["fails in colours", "printf '\\033[31mred' >&2; exit 1", '/bin/sh failed (exit 1): "\\u001b[31mred"'],
+  ["is killed", "kill -9 $$", '/bin/sh failed (signal SIGKILL): ""'],
+])("a program that %s is a refusal", (_, script, reason) => {
+  expect(() => shell(script)).toThrow(new ShieldRefusal(reason));
+});
+
+test("a program that fails before it has read its input still says why", () => {
+  const input = "x".repeat(4 * 1024 * 1024);
+  expect(() => shell("echo no >&2; exit 2", input)).toThrow(
+    new ShieldRefusal('/bin/sh failed (exit 2): "no"'),
+  );
+});
+
+test("a program that ends well without reading its input is a refusal all the same", () => {
+  const input = "x".repeat(4 * 1024 * 1024);
+  expect(() => shell("exit 0", input)).toThrow(
+    new ShieldRefusal("/bin/sh could not be run: spawnSync /bin/sh EPIPE"),
+  );
+});
+
+test("a program that is missing is a refusal", () => {
+  expect(() => runProgram("/nowhere/nft", [])).toThrow(
+    new ShieldRefusal("/nowhere/nft could not be run: spawnSync /nowhere/nft ENOENT"),
+  );
+});

@@ -15,6 +15,7 @@ const REQUEST: PodmanOptionsRequest = {
   auditEnabled: true,
   tier: "dnsmasq",
   podmanMajor: 4,
+  resolved: new Map(),
 };
 
 test("a container on slirp4netns with its own dnsmasq", () => {
@@ -93,4 +94,14 @@ test("no option holds what a shell would split or expand", () => {
     ),
   );
   expect(combinations.filter((option) => !/^[\w.,:/="-]+$/.test(option))).toEqual([]);
+});
+
+test("podman 5 is told the hosts of a static tier when it creates the container, podman 4 is not", () => {
+  const resolved = new Map([["good.test", ["198.18.0.10", "2001:2::10"]]]);
+  const hosts = (podmanMajor: number) =>
+    renderPodmanOptions({ ...REQUEST, tier: "dig", podmanMajor, resolved }).filter((option) =>
+      option.startsWith("--add-host"),
+    );
+  expect(hosts(5)).toEqual(["--add-host=good.test:198.18.0.10", "--add-host=good.test:2001:2::10"]);
+  expect(hosts(4)).toEqual([]);
 });

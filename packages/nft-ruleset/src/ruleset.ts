@@ -58,7 +58,7 @@ const NEIGHBOUR_DISCOVERY_IN = [
   "nd-neighbor-advert",
 ];
 
-export type Rule = readonly Statement[];
+type Rule = readonly Statement[];
 
 export interface RuleChain {
   readonly name: string;

@@ -1,3 +1,4 @@
+import { FORBIDDEN_DEVICES } from "@terok-shield/hook-entrypoint/contract";
 import { refuse } from "./podman-arguments-error.ts";
 import { type FlagUse, splitList } from "./podman-arguments-scan.ts";
 
@@ -9,15 +10,6 @@ export interface MountSource {
 }
 
 const RESOLV_CONF = "/etc/resolv.conf";
-/** Devices that carry packets past the container's network namespace, or reach into the kernel that filters them. */
-const FORBIDDEN_DEVICES = [
-  "/dev/net",
-  "/dev/vhost-net",
-  "/dev/vhost-vsock",
-  "/dev/vsock",
-  "/dev/mem",
-  "/dev/kmem",
-];
 const MOUNT_TYPES = ["artifact", "bind", "devpts", "glob", "image", "ramfs", "tmpfs", "volume"];
 
 /** The paths of the host that a flag hands over; none when it is no flag that mounts. */

@@ -5,8 +5,8 @@ import type { ContainerSpec, SpecMount } from "./parse-container-spec.ts";
 
 /** Enough to change the rules (NET_ADMIN), to forge packets and marks (NET_RAW), or to enter namespaces (SYS_ADMIN). */
 const FORBIDDEN_CAPABILITIES = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_ADMIN"];
-/** Devices that carry packets past the container's network namespace. */
-const FORBIDDEN_DEVICES = [
+/** Devices that carry packets past the container's network namespace, or reach into the kernel that filters them. */
+export const FORBIDDEN_DEVICES = [
   "/dev/net",
   "/dev/vhost-net",
   "/dev/vhost-vsock",

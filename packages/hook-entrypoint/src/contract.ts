@@ -3,7 +3,7 @@
  * so that no name or key lives twice.
  */
 
-export { findMountFault } from "./container-spec.ts";
+export { FORBIDDEN_DEVICES, findMountFault } from "./container-spec.ts";
 
 /** Raised whenever a hook of another version could misread a bundle; the hook refuses any other. */
 export const BUNDLE_VERSION = 1;

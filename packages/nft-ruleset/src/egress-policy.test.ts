@@ -1,16 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ownerRanges } from "./egress-policy.ts";
-import { coversRange, parseIpRange, renderIpRange } from "./ip-range.ts";
+import { to } from "../testing/sample-policies.ts";
+import { ownerDestinations } from "./egress-policy.ts";
+import { coversRange, type IpRange, mergeRanges, parseIpRange, renderIpRange } from "./ip-range.ts";
 import { METADATA_ADDRESSES } from "./special-ranges.ts";
 
 const METADATA = ["169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"];
 
-describe("ownerRanges", () => {
+describe("ownerDestinations", () => {
   test.each([
     { what: "nothing stays nothing", written: [], ranges: [] },
     {
-      what: "overlapping, adjacent and repeated entries are merged",
+      what: "overlapping, adjacent and repeated entries stay together",
       written: ["192.0.2.0/25", "192.0.2.128/25", "192.0.2.9", "192.0.2.9"],
       ranges: ["192.0.2.0/24"],
     },
@@ -42,6 +43,12 @@ describe("ownerRanges", () => {
     expect(ownerRanges(written.map(parseIpRange)).map(renderIpRange)).toEqual(ranges);
   });
 
+  test("an entry keeps its ports and its end, for a part as for the whole", () => {
+    const entry = { ...to("169.254.169.254/31 443/tcp"), remainingSeconds: 9 };
+    expect(ownerDestinations([entry])).toEqual([{ ...to("169.254.169.255 443/tcp"), remainingSeconds: 9 }]);
+    expect(ownerDestinations([to("169.254.169.254 443")])).toEqual([to("169.254.169.254 443")]);
+  });
+
   test.each(METADATA)("all addresses there are never open %s", (address) => {
     const everything = ["0.0.0.0/0", "::/0"].map(parseIpRange);
     expect(coversRange(ownerRanges(everything), parseIpRange(address))).toBe(false);
@@ -70,3 +77,8 @@ describe("ownerRanges", () => {
     );
   });
 });
+
+/** The addresses of the destinations that entries of these ranges open. */
+function ownerRanges(ranges: readonly IpRange[]): IpRange[] {
+  return mergeRanges(ownerDestinations(ranges.map((range) => ({ range }))).map(({ range }) => range));
+}

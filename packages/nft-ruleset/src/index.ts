@@ -1,4 +1,11 @@
-export { type EgressPolicy, ownerRanges, type ShieldMode } from "./egress-policy.ts";
+export type {
+  Destination,
+  EgressPolicy,
+  LearnedScope,
+  PolicyInMode,
+  ShieldMode,
+  TimedDestination,
+} from "./egress-policy.ts";
 export {
   coversRange,
   type IpRange,
@@ -9,8 +16,27 @@ export {
   subtractRanges,
 } from "./ip-range.ts";
 export { differingObjects, expectedListing, type Listing, readListing, sameListing } from "./listing.ts";
-export { renderModeChange, renderRuleset, renderRulesetInParts } from "./render-ruleset.ts";
-export { LEARNED_SETS, LOG_GROUP, MARK, TABLE } from "./ruleset.ts";
-export { renderSetEdit } from "./set-edit.ts";
+export { type LearnedAddress, type LiveSets, readLiveSets } from "./live-sets.ts";
+export { learnedMark, MARK, queryMark } from "./marks.ts";
+export { LOG_GROUP } from "./plan-chains.ts";
+export { type ChangeOptions, needsLiveSets, renderPolicyChange } from "./policy-change.ts";
+export {
+  areaOf,
+  EVERY_PORT,
+  NO_PORT,
+  type PortArea,
+  type PortRange,
+  type PortSpan,
+  parseArea,
+  renderArea,
+  sameArea,
+  subtractAreas,
+  type Transport,
+  unionAreas,
+} from "./port-area.ts";
+export { type KeptState, renderRepair, renderRuleset, renderRulesetInParts } from "./render-ruleset.ts";
+export { TABLE } from "./ruleset.ts";
+export { keptSets, learnedSets } from "./set-names.ts";
 export { readShieldState, type ShieldState } from "./shield-state.ts";
 export { METADATA_ADDRESSES, PRIVATE_RANGES } from "./special-ranges.ts";
+export { isWithinLimits } from "./transaction-room.ts";

@@ -6,6 +6,7 @@ import {
   isSingleAddress,
   listedElement,
   mergeRanges,
+  overlayRanges,
   parseIpRange,
   parseListedElement,
   renderIpRange,
@@ -230,6 +231,25 @@ describe("the interval algebra, against sets of single addresses", () => {
     );
   });
 
+  test("overlaying cuts into disjoint, sorted parts that keep the addresses, each with all that cover it", () => {
+    fc.assert(
+      fc.property(smallRanges(), (ranges) => {
+        const items = ranges.map((range) => ({ range }));
+        const parts = overlayRanges(items);
+        expect(addresses(parts.map(({ range }) => range))).toEqual(addresses(ranges));
+        for (const [index, part] of parts.entries()) {
+          const next = parts[index + 1]?.range;
+          if (next?.family === part.range.family) expect(next.first).toBeGreaterThan(part.range.last);
+          const covering = items.filter(({ range }) => coversRange([range], part.range));
+          expect(new Set(part.items)).toEqual(new Set(covering));
+          for (const { range } of items.filter((item) => !part.items.includes(item))) {
+            expect(subtractRanges([part.range], [range])).toEqual([part.range]);
+          }
+        }
+      }),
+    );
+  });
+
   test("the ends of both address spaces are ordinary addresses", () => {
     const everything = [parseIpRange("0.0.0.0/0"), parseIpRange("::/0")];
     const ends = ["0.0.0.0", "255.255.255.255", "::", `${"ffff:".repeat(7)}ffff`].map(parseIpRange);
@@ -237,6 +257,15 @@ describe("the interval algebra, against sets of single addresses", () => {
     expect(subtractRanges(everything, ends).map(renderIpRange)).toEqual([
       "0.0.0.1-255.255.255.254",
       `::1-${"ffff:".repeat(7)}fffe`,
+    ]);
+    const parts = overlayRanges([...everything, ...ends].map((range) => ({ range })));
+    expect(parts.map(({ range, items }) => `${renderIpRange(range)} ${items.length}`)).toEqual([
+      "0.0.0.0 2",
+      "0.0.0.1-255.255.255.254 1",
+      "255.255.255.255 2",
+      ":: 2",
+      `::1-${"ffff:".repeat(7)}fffe 1`,
+      `${"ffff:".repeat(7)}ffff 2`,
     ]);
     expect(ends.every((end) => isSingleAddress(end) && coversRange(everything, end))).toBe(true);
   });

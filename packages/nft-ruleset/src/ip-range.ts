@@ -87,6 +87,35 @@ export function subtractRanges(ranges: readonly IpRange[], removed: readonly IpR
   return left;
 }
 
+/** The items' ranges cut at each other's ends: disjoint and sorted, each part with all the items that cover it. */
+export function overlayRanges<Item extends { readonly range: IpRange }>(
+  items: readonly Item[],
+): { readonly range: IpRange; readonly items: readonly Item[] }[] {
+  const waiting = [...items].sort((left, right) => compareRanges(left.range, right.range));
+  const parts: { range: IpRange; items: Item[] }[] = [];
+  let covering: Item[] = [];
+  let next = 0;
+  let first = 0n;
+  while (covering.length > 0 || next < waiting.length) {
+    if (covering.length === 0) first = (waiting[next] as Item).range.first;
+    const family = (covering[0] ?? (waiting[next] as Item)).range.family;
+    const startsAt = (index: number) =>
+      waiting[index]?.range.family === family ? (waiting[index] as Item).range.first : undefined;
+    while (startsAt(next) === first) covering.push(waiting[next++] as Item);
+    const following = startsAt(next);
+    const ends = covering.map(({ range }) => range.last);
+    const last = [...ends, ...(following === undefined ? [] : [following - 1n])].reduce(smaller);
+    parts.push({ range: makeRange(family, first, last), items: covering });
+    covering = covering.filter(({ range }) => range.last > last);
+    first = last + 1n;
+  }
+  return parts;
+}
+
+function smaller(left: bigint, right: bigint): bigint {
+  return left < right ? left : right;
+}
+
 /** True when every address of `inner` is in one of `ranges`. */
 export function coversRange(ranges: readonly IpRange[], inner: IpRange): boolean {
   const near = ranges.filter(
@@ -128,7 +157,8 @@ function makeRange(family: 4 | 6, first: bigint, last: bigint): IpRange {
   return { family, first, last } as IpRange;
 }
 
-function compareRanges(left: IpRange, right: IpRange): number {
+/** Order of sorting: IPv4 first, then by first and last address. */
+export function compareRanges(left: IpRange, right: IpRange): number {
   if (left.family !== right.family) return left.family - right.family;
   if (left.first !== right.first) return left.first < right.first ? -1 : 1;
   return left.last < right.last ? -1 : left.last > right.last ? 1 : 0;

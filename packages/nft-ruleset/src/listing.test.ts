@@ -1,7 +1,18 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { destinations } from "../testing/arbitrary-policies.ts";
 import { kernelJson, type ListedObject, listedObjects } from "../testing/kernel-json.ts";
 import { GOLDENS, UP, WITH_RESOLVER } from "../testing/sample-policies.ts";
-import { differingObjects, expectedListing, readListing, sameListing } from "./listing.ts";
+import { pieceElement } from "./elements.ts";
+import {
+  differingObjects,
+  expectedListing,
+  listPiece,
+  parseListedPiece,
+  readListing,
+  sameListing,
+} from "./listing.ts";
+import { permanentPieces } from "./pieces.ts";
 
 describe("readListing", () => {
   test.each(GOLDENS)("$golden: what the kernel numbers and counts does not matter", ({ policy, mode }) => {
@@ -34,6 +45,17 @@ describe("readListing", () => {
     ["what a resolver learned", timed({ elem: ["10.0.0.9"] }), timed({})],
     ["the flag dynamic, which old nft does not list", timed({ flags: ["dynamic", "timeout"] }), timed({})],
     ["tcp as a number, where /etc/protocols is missing", metaRule("l4proto", 6), metaRule("l4proto", "tcp")],
+    ["udp as a number", metaRule("l4proto", 17, "!="), metaRule("l4proto", "udp", "!=")],
+    [
+      "a protocol as a number in an element",
+      permanent([{ concat: ["10.0.0.1", 6, 443] }, { concat: ["10.0.0.1", 17, 443] }]),
+      permanent([{ concat: ["10.0.0.1", "udp", 443] }, { concat: ["10.0.0.1", "tcp", 443] }]),
+    ],
+    [
+      "what of a timed set has not ended",
+      permanent([{ elem: { val: "10.0.0.1", timeout: 9, expires: 8 } }], ["interval", "timeout"]),
+      permanent([], ["interval", "timeout"]),
+    ],
     ["the value of a counter", { counter: { name: "x", packets: 1, bytes: 2 } }, { counter: { name: "x" } }],
   ])("%s does not matter", (_, one, other) => {
     expect(readListing(kernelJson([one]))).toEqual(readListing(kernelJson([other])));
@@ -67,6 +89,17 @@ describe("readListing", () => {
     ],
     ["the ends of a port range", portRule([{ range: [1, 9] }]), portRule([{ range: [9, 1] }])],
     ["another protocol", metaRule("l4proto", 17), metaRule("l4proto", "tcp")],
+    [
+      "port 6",
+      permanent([{ concat: ["10.0.0.1", "tcp", 6] }]),
+      permanent([{ concat: ["10.0.0.1", "tcp", "tcp"] }]),
+    ],
+    [
+      "what an element is put together from",
+      permanent([{ concat: ["10.0.0.1", "tcp", 443] }]),
+      permanent([{ concat: ["tcp", "10.0.0.1", 443] }]),
+    ],
+    ["a set that has no end", permanent([], ["interval", "timeout"]), permanent([])],
     ["all protocols but tcp", metaRule("l4proto", 6, "!="), metaRule("l4proto", "tcp")],
     ["tcp among others", metaRule("l4proto", { set: [6, 17] }), metaRule("l4proto", "tcp")],
     ["a 6 that is no protocol", metaRule("mark", 6), metaRule("mark", "tcp")],
@@ -83,6 +116,51 @@ describe("readListing", () => {
   });
 });
 
+describe("parseListedPiece", () => {
+  test.each<[unknown, string]>([
+    ["10.0.0.1", "10.0.0.1"],
+    [prefix("2001:db8::", 32), "2001:db8::/32"],
+    [{ range: ["10.0.0.1", "10.0.0.2"] }, "10.0.0.1-10.0.0.2"],
+    [{ concat: ["10.0.0.1", "tcp", 443] }, "10.0.0.1 . tcp . 443"],
+    [{ concat: ["10.0.0.1", 6, 443] }, "10.0.0.1 . tcp . 443"],
+    [{ concat: [prefix("10.0.0.0", 8), 17, { range: [1, 65535] }] }, "10.0.0.0/8 . udp . 1-65535"],
+  ])("reads %j", (element, text) => {
+    const piece = parseListedPiece(element);
+    expect(piece && pieceElement(piece).text).toBe(text);
+  });
+
+  test.each([
+    "ipv4",
+    "",
+    null,
+    undefined,
+    443,
+    {},
+    { concat: "10.0.0.1" },
+    { concat: ["10.0.0.1", "tcp"] },
+    { concat: ["10.0.0.1", "tcp", 443, 1] },
+    { concat: ["10.0.0.1", "icmp", 443] },
+    { concat: ["10.0.0.1", 1, 443] },
+    { concat: ["tcp", "10.0.0.1", 443] },
+    { concat: ["10.0.0.1", "tcp", "https"] },
+    { concat: ["10.0.0.1", "tcp", { range: [1] }] },
+    { concat: ["10.0.0.1", "tcp", { range: [1, "9"] }] },
+    { concat: ["10.0.0.1", "tcp", null] },
+  ])("%j is none", (element) => {
+    expect(parseListedPiece(element)).toBeUndefined();
+  });
+
+  test("reads back what listPiece wrote", () => {
+    fc.assert(
+      fc.property(destinations(), (entries) => {
+        const { everyPort, somePorts } = permanentPieces(entries);
+        for (const piece of [...everyPort, ...somePorts])
+          expect(parseListedPiece(listPiece(piece))).toEqual(piece);
+      }),
+    );
+  });
+});
+
 describe("sameListing and differingObjects", () => {
   const expected = expectedListing(WITH_RESOLVER, UP);
   const rules = expected.filter((line) => line.startsWith('{"rule":'));
@@ -92,6 +170,23 @@ describe("sameListing and differingObjects", () => {
     const shuffled = [...others.toReversed(), ...rules];
     expect(sameListing(expected, shuffled)).toBe(true);
     expect(differingObjects(expected, shuffled)).toEqual([]);
+  });
+
+  test("chains may come in any order, with their rules", () => {
+    const chainOf = (line: string) => (JSON.parse(line) as ListedObject).rule?.chain;
+    const [first, ...others] = [...new Set(rules.map(chainOf))];
+    const [moved, stayed] = [first, undefined].map((chain) =>
+      rules.filter((line) =>
+        chain === undefined ? others.includes(chainOf(line)) : chainOf(line) === chain,
+      ),
+    );
+    const reordered = [
+      ...expected.filter((line) => !rules.includes(line)),
+      ...(stayed ?? []),
+      ...(moved ?? []),
+    ];
+    expect(reordered).not.toEqual(expected);
+    expect(sameListing(expected, reordered)).toBe(true);
   });
 
   test.each([
@@ -132,8 +227,8 @@ describe("sameListing and differingObjects", () => {
   });
 });
 
-function permanent(elem: unknown[]): ListedObject {
-  return { set: { name: "x", table: "y", type: "ipv4_addr", flags: ["interval"], elem } };
+function permanent(elem: unknown[], flags: readonly string[] = ["interval"]): ListedObject {
+  return { set: { name: "x", table: "y", type: "ipv4_addr", flags, elem } };
 }
 
 function timed(changes: Record<string, unknown>): ListedObject {

@@ -1,13 +1,22 @@
 import type { EgressPolicy, ShieldMode } from "./egress-policy.ts";
 import { listedElement, mergeRanges, parseListedElement } from "./ip-range.ts";
-import { type AddressSet, planRuleset, type Ruleset, TABLE } from "./ruleset.ts";
+import type { Piece } from "./pieces.ts";
+import { COUNTERS, type PlannedSet, planRuleset, type Ruleset, TABLE } from "./ruleset.ts";
+import { listedPorts } from "./statement.ts";
 
-/** What `nft -j list ruleset` shows, one canonical line an object: equal listings enforce the same policy. */
+/**
+ * What `nft -j list ruleset` shows, one canonical line an object: equal listings enforce the same policy, but for the
+ * elements that have an end, which are no part of it.
+ */
 export type Listing = readonly string[];
 
 /** The listing that the kernel has to show once `renderRuleset(policy, mode)` is loaded. */
 export function expectedListing(policy: EgressPolicy, mode: ShieldMode): Listing {
-  return listRuleset(planRuleset(policy, mode)).map(canonicalLine);
+  return plannedListing(planRuleset(policy, mode));
+}
+
+export function plannedListing(ruleset: Ruleset): Listing {
+  return listRuleset(ruleset).map(canonicalLine);
 }
 
 /**
@@ -16,12 +25,20 @@ export function expectedListing(policy: EgressPolicy, mode: ShieldMode): Listing
  * @throws Error when the text is not such a listing.
  */
 export function readListing(json: string): Listing {
+  return listedObjects(json).map(canonicalLine);
+}
+
+/**
+ * The objects of such an output as they are.
+ * @throws Error when the text is not such a listing.
+ */
+export function listedObjects(json: string): object[] {
   const document = JSON.parse(json) as { nftables?: unknown } | null;
   const objects: unknown = document?.nftables;
   if (!Array.isArray(objects) || !objects.every(isObject)) {
     throw new Error("nft printed JSON without a list of objects");
   }
-  return objects.filter((object) => !("metainfo" in object)).map(canonicalLine);
+  return objects.filter((object) => !("metainfo" in object));
 }
 
 function isObject(value: unknown): value is object {
@@ -38,30 +55,31 @@ export function differingObjects(expected: Listing, actual: Listing): string[] {
     for (const line of left) if (!right.has(line)) names.add(nameOfObject(line));
   }
   const [left, right] = [rulesByChain(expected), rulesByChain(actual)];
-  for (const [chain, rules] of left) if (rules !== right.get(chain)) names.add(chain);
+  for (const [chain, rules] of left) {
+    if (rules.join("\n") !== right.get(chain)?.join("\n")) names.add(nameOfObject(rules[0] ?? ""));
+  }
   return [...names];
 }
 
-function rulesByChain(listing: Listing): Map<string, string> {
-  const chains = new Map<string, string>();
+/** Keys are sorted, so a rule begins with its chain and ends with its table. */
+const RULE_PLACE = /^\{"rule":\{"chain":("[^"\\]*").*("family":.*)$/s;
+
+function rulesByChain(listing: Listing): Map<string, string[]> {
+  const chains = new Map<string, string[]>();
   for (const line of listing.filter(isRule)) {
-    const chain = nameOfObject(line);
-    chains.set(chain, `${chains.get(chain) ?? ""}${line}\n`);
+    // Much faster than to parse it, and there are hundreds.
+    const [, chain, table] = RULE_PLACE.exec(line) ?? [];
+    const place = chain === undefined ? nameOfObject(line) : `${chain} ${table}`;
+    const rules = chains.get(place);
+    if (rules === undefined) chains.set(place, [line]);
+    else rules.push(line);
   }
   return chains;
 }
 
 /** Rules keep their order within a chain; everything else is a set of objects. */
 export function sameListing(left: Listing, right: Listing): boolean {
-  return (
-    left.length === right.length &&
-    same(left.filter(isRule), right.filter(isRule)) &&
-    same(left.filter((line) => !isRule(line)).sort(), right.filter((line) => !isRule(line)).sort())
-  );
-}
-
-function same(left: Listing, right: Listing): boolean {
-  return left.every((line, index) => line === right[index]);
+  return left.length === right.length && differingObjects(left, right).length === 0;
 }
 
 function isRule(line: string): boolean {
@@ -76,11 +94,11 @@ function nameOfObject(line: string): string {
   return `${kind === "rule" ? `chain ${object.chain}` : `${kind} ${object.name}`}${place}`;
 }
 
-function listRuleset({ counters, sets, chains }: Ruleset): unknown[] {
+function listRuleset({ sets, chains }: Ruleset): unknown[] {
   const inTable = { family: TABLE.family, table: TABLE.name };
   return [
     { table: { family: TABLE.family, name: TABLE.name } },
-    ...counters.map((name) => ({ counter: { ...inTable, name } })),
+    ...COUNTERS.map((name) => ({ counter: { ...inTable, name } })),
     ...sets.map((set) => ({ set: { ...inTable, ...listSet(set) } })),
     ...chains.map(({ name, hook }) => ({
       chain: {
@@ -97,12 +115,46 @@ function listRuleset({ counters, sets, chains }: Ruleset): unknown[] {
   ];
 }
 
-function listSet({ name, family, content }: AddressSet): object {
-  const type = `ip${family}_addr`;
-  if (content.kind === "timed")
-    return { name, type, size: 65536, flags: ["timeout"], timeout: content.timeoutSeconds };
-  const elem = content.ranges.map(listedElement);
-  return { name, type, flags: ["interval"], ...(elem.length === 0 ? {} : { elem }) };
+function listSet(set: PlannedSet): object {
+  const { name } = set;
+  if (set.kind === "lease") return { name, type: "nf_proto", flags: ["timeout"] };
+  const type = `ip${set.family}_addr`;
+  if (set.kind === "learned") {
+    return { name, type, size: 65536, flags: ["timeout"], timeout: set.timeoutSeconds };
+  }
+  const elem = set.timed || set.pieces.length === 0 ? {} : { elem: set.pieces.map(listPiece) };
+  return {
+    name,
+    type: set.withPorts ? [type, "inet_proto", "inet_service"] : type,
+    flags: ["interval", ...(set.timed ? ["timeout"] : [])],
+    ...elem,
+  };
+}
+
+/** What nft lists for the piece, without its time. */
+export function listPiece({ range, ports }: Piece): unknown {
+  const address = listedElement(range);
+  return ports === undefined ? address : { concat: [address, ports.transport, listedPorts(ports)] };
+}
+
+/** Reads one listed element back; undefined when it is not addresses, with ports or without. */
+export function parseListedPiece(element: unknown): Piece | undefined {
+  const concat = typeof element === "object" ? (element as { concat?: unknown } | null)?.concat : undefined;
+  if (concat === undefined) {
+    const range = parseListedElement(element);
+    return range === undefined ? undefined : { range };
+  }
+  if (!Array.isArray(concat) || concat.length !== 3) return undefined;
+  const range = parseListedElement(concat[0]);
+  const transport = TRANSPORTS.get(concat[1]) ?? concat[1];
+  const [first, last] = isListedRange(concat[2]) ? concat[2].range : [concat[2], concat[2]];
+  if (range === undefined || (transport !== "tcp" && transport !== "udp")) return undefined;
+  if (typeof first !== "number" || typeof last !== "number") return undefined;
+  return { range, ports: { transport, first, last } };
+}
+
+function isListedRange(value: unknown): value is { range: unknown[] } {
+  return Array.isArray((value as { range?: unknown } | null)?.range);
 }
 
 /** Sorted keys and sorted sets, so that two texts are equal when what they say is. */
@@ -122,19 +174,15 @@ interface ListedObject {
   readonly elem?: unknown;
 }
 
-/** The kernel's numbering, what counters counted and what the resolver learned are state, not policy. */
+/** The kernel's numbering, what counters counted and what comes and goes by itself are state, not policy. */
 function withoutState(kind: string, body: ListedObject): object {
   const state = kind === "counter" ? ["handle", "packets", "bytes"] : ["handle"];
   const stable = Object.fromEntries(Object.entries(body).filter(([key]) => !state.includes(key)));
   if (kind !== "set") return stable;
-  if (isTimed(body)) return { ...stable, elem: undefined, flags: ["timeout"] };
-  return { ...stable, elem: mergeElements(body.elem) };
-}
-
-/** nft before 1.1 does not list the flag `dynamic`. */
-function isTimed({ timeout, flags }: ListedObject): boolean {
-  if (timeout === undefined || !Array.isArray(flags)) return false;
-  return flags.includes("timeout") && flags.every((flag) => flag === "timeout" || flag === "dynamic");
+  const { flags, elem } = body;
+  if (!Array.isArray(flags) || !flags.includes("timeout")) return { ...stable, elem: mergeElements(elem) };
+  // nft before 1.1 does not list the flag `dynamic`.
+  return { ...stable, elem: undefined, flags: flags.filter((flag) => flag !== "dynamic") };
 }
 
 /** The kernel may list a range in pieces. */
@@ -152,17 +200,30 @@ function canonical(value: unknown, key: string): unknown {
     return UNORDERED_KEYS.has(key) ? sortedByText(items) : items;
   }
   if (typeof value !== "object" || value === null) return value;
-  if (isNumberedTcp(value, key)) return canonical({ ...value, right: "tcp" }, key);
+  const transport = numberedTransport(value, key);
+  if (transport !== undefined) return canonical(transport, key);
   const entries = Object.entries(value)
     .filter(([, item]) => item !== undefined)
     .map(([name, item]) => [name, canonical(item, name)] as const);
   return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
+const TRANSPORTS = new Map<unknown, string>([
+  [6, "tcp"],
+  [17, "udp"],
+]);
+
 /** nft takes the names of protocols from /etc/protocols (Debian: netbase), and shows numbers where that is missing. */
-function isNumberedTcp(value: { left?: unknown; right?: unknown }, key: string): boolean {
+function numberedTransport(
+  value: { left?: unknown; right?: unknown; concat?: unknown },
+  key: string,
+): object | undefined {
   const left = value.left as { meta?: { key?: unknown } | null } | null | undefined;
-  return key === "match" && left?.meta?.key === "l4proto" && value.right === 6;
+  if (key === "match" && left?.meta?.key === "l4proto" && TRANSPORTS.has(value.right)) {
+    return { ...value, right: TRANSPORTS.get(value.right) };
+  }
+  if (!Array.isArray(value.concat) || !TRANSPORTS.has(value.concat[1])) return undefined;
+  return { ...value, concat: value.concat.with(1, TRANSPORTS.get(value.concat[1])) };
 }
 
 function sortedByText(items: readonly unknown[]): unknown[] {

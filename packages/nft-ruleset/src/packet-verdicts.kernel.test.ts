@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type LabAnswer, type PacketLab, startPacketLab } from "../testing/packet-lab.ts";
-import { BLOCK, DOWN, DOWN_ALL, UP } from "../testing/sample-policies.ts";
+import { BLOCK, BY_RESOLVER, DOWN, DOWN_ALL, DOWN_FOR, to, UP } from "../testing/sample-policies.ts";
+import { type Counted, type ShieldedLab, startShieldedLab } from "../testing/shielded-lab.ts";
 import type { EgressPolicy, ShieldMode } from "./egress-policy.ts";
-import { parseIpRange } from "./ip-range.ts";
-import { renderModeChange, renderRuleset } from "./render-ruleset.ts";
-import { MARK } from "./ruleset.ts";
-import { renderSetEdit } from "./set-edit.ts";
+import { parseIpRange, renderIpRange } from "./ip-range.ts";
+import { MARK, queryMark } from "./marks.ts";
+
+const QUERY = queryMark(BY_RESOLVER.queryGeneration);
 
 const POLICY: EgressPolicy = {
+  revision: 1,
   allow: [
     "203.0.113.0/24",
     "2001:db8::/48",
@@ -17,9 +18,9 @@ const POLICY: EgressPolicy = {
     "fd00:ec2::/64",
     "10.0.2.0/24",
     "fd00:2::/64",
-  ].map(parseIpRange),
-  deny: ["203.0.113.9", "2001:db8::bad"].map(parseIpRange),
-  learned: { kind: "by-resolver", timeoutSeconds: 1800 },
+  ].map(to),
+  deny: ["203.0.113.9", "2001:db8::bad"].map(to),
+  learned: BY_RESOLVER,
   upstream: parseIpRange("10.0.2.3"),
   reserved: ["10.0.2.0/24", "fd00:2::/64"].map(parseIpRange),
   hostLoopback: { addresses: [parseIpRange("10.0.2.2")], ports: [443] },
@@ -49,31 +50,23 @@ const AT = {
   host: { 4: "10.0.2.2", 6: "fd00:2::2" },
 } as const;
 
-type Counted = Partial<
-  Record<"allowed" | "bypassed" | "refused_blocked" | "refused_denied" | "refused_private", number>
->;
-
-let lab: PacketLab;
-let sockets = 0;
+let lab: ShieldedLab;
 
 beforeAll(async () => {
-  lab = await startPacketLab(Object.values(AT).flatMap((address) => [address[4], address[6]]));
+  lab = await startShieldedLab(Object.values(AT).flatMap((address) => [address[4], address[6]]));
 });
 
 afterAll(() => lab.stop());
 
-beforeEach(async () => {
-  for (const who of ["workload", "resolver", "internet"] as const) await lab.ask(who, "close_all");
-  await arrivals();
-});
+beforeEach(() => lab.reset());
 
 test("without rules every address answers, by TCP and by UDP", async () => {
   for (const address of Object.values(AT).flatMap((both) => [both[4], both[6]])) {
     for (const type of ["tcp", "udp"]) {
-      expect([address, await attempt(type, address)]).toEqual([address, { value: "answered" }]);
+      expect([address, await lab.attempt(type, address)]).toEqual([address, { value: "answered" }]);
     }
   }
-  const arrived = new Set((await arrivals()).map((packet) => packet.split(" ")[0]));
+  const arrived = new Set((await lab.arrivals()).map((packet) => packet.split(" ")[0]));
   expect(arrived).toEqual(new Set(["tcp", "udp"]));
 });
 
@@ -100,6 +93,7 @@ const VERDICTS: { mode: ShieldMode; counted: Record<string, Counted> }[] = [
     counted: {
       allowed: { allowed: 1 },
       denied: { refused_denied: 1 },
+      learned: { allowed: 1 },
       unlisted: { bypassed: 1 },
       private: { refused_private: 1 },
       privateLearned: { refused_private: 1 },
@@ -137,14 +131,14 @@ describe.each(VERDICTS)("in mode $mode.kind $mode.privateRanges a first packet",
   test.each(cases)("to $to counts as $counts", async ({ to, family, counts }) => {
     const passes = counts.allowed === 1 || counts.bypassed === 1;
 
-    expect(await attempt("tcp", to)).toEqual(
+    expect(await lab.attempt("tcp", to)).toEqual(
       passes ? { value: "answered" } : { error: family === 4 ? "EHOSTUNREACH" : "ECONNREFUSED" },
     );
-    expect(await counters()).toEqual(counts);
-    expect(await attempt("udp", to)).toEqual(passes ? { value: "answered" } : { error: "EPERM" });
-    expect(await counters()).toEqual(counts);
+    expect(await lab.counters()).toEqual(counts);
+    expect(await lab.attempt("udp", to)).toEqual(passes ? { value: "answered" } : { error: "EPERM" });
+    expect(await lab.counters()).toEqual(counts);
 
-    expect(new Set(await arrivals())).toEqual(new Set(passes ? [`tcp ${to}:80`, `udp ${to}:80`] : []));
+    expect(new Set(await lab.arrivals())).toEqual(new Set(passes ? [`tcp ${to}:80`, `udp ${to}:80`] : []));
   });
 });
 
@@ -153,29 +147,31 @@ describe.each([4, 6] as const)("by IPv%i", (family) => {
 
   test("finds its router with an empty neighbour cache", async () => {
     await lab.run("ip", ["neigh", "flush", "all"]);
-    expect(await attempt("tcp", AT.allowed[family], { seconds: 3 })).toEqual({ value: "answered" });
+    expect(await lab.attempt("tcp", AT.allowed[family], { seconds: 3 })).toEqual({ value: "answered" });
   });
 
   test("a ping follows the same rules", async () => {
-    expect(await attempt("icmp", AT.allowed[family])).toEqual({ value: "answered" });
-    expect(await arrivals()).toEqual([
+    expect(await lab.attempt("icmp", AT.allowed[family])).toEqual({ value: "answered" });
+    expect(await lab.arrivals()).toEqual([
       `${family === 4 ? "icmp type 8" : "icmpv6 type 128"} ${AT.allowed[family]}`,
     ]);
-    expect(await attempt("icmp", AT.unlisted[family])).toEqual({ error: family === 4 ? "EPERM" : "EACCES" });
-    expect(await arrivals()).toEqual([]);
+    expect(await lab.attempt("icmp", AT.unlisted[family])).toEqual({
+      error: family === 4 ? "EPERM" : "EACCES",
+    });
+    expect(await lab.arrivals()).toEqual([]);
   });
 
   test("what stays on lo is nobody's business, in every mode", async () => {
     for (const mode of [UP, DOWN, BLOCK]) {
       await load(mode);
-      const server = await open("workload", { family, type: "udp", source: [CONTAINER[family], 0] });
+      const server = await lab.open("workload", { family, type: "udp", source: [CONTAINER[family], 0] });
       const loopback = family === 4 ? "127.0.0.1" : "::1";
-      const bound = await open("workload", { family, type: "udp", source: [loopback, 0] });
+      const bound = await lab.open("workload", { family, type: "udp", source: [loopback, 0] });
       const { value: port } = await lab.ask("workload", "port", { id: bound });
-      expect(await send("workload", server, [loopback, port as number])).toEqual({ value: 1 });
+      expect(await lab.send("workload", server, [loopback, port as number])).toEqual({ value: 1 });
       expect(await lab.ask("workload", "receive", { id: bound })).toEqual({ value: "x" });
     }
-    expect(await counters()).toEqual({});
+    expect(await lab.counters()).toEqual({});
   });
 });
 
@@ -183,11 +179,11 @@ describe("the upstream resolver", () => {
   beforeEach(() => load(UP));
 
   test.each(["tcp", "udp"])("answers the container's resolver by %s, uncounted", async (type) => {
-    const to = [AT.upstream[4], 53];
-    const answer = await lab.ask("resolver", "attempt", { family: 4, type, mark: MARK.dns, to });
+    const upstream = [AT.upstream[4], 53];
+    const answer = await lab.ask("resolver", "attempt", { family: 4, type, mark: QUERY, to: upstream });
     expect(answer).toEqual({ value: "answered" });
-    expect(await counters()).toEqual({});
-    expect(new Set(await arrivals())).toEqual(new Set([`${type} 10.0.2.3:53`]));
+    expect(await lab.counters()).toEqual({});
+    expect(new Set(await lab.arrivals())).toEqual(new Set([`${type} 10.0.2.3:53`]));
   });
 
   test.each([
@@ -195,7 +191,7 @@ describe("the upstream resolver", () => {
     {
       what: "a workload that would set the mark",
       who: "workload",
-      mark: MARK.dns,
+      mark: QUERY,
       to: [AT.upstream[4], 53],
       error: "EPERM",
     },
@@ -209,137 +205,149 @@ describe("the upstream resolver", () => {
     {
       what: "the mark at another port",
       who: "resolver",
-      mark: MARK.dns,
+      mark: QUERY,
       to: [AT.upstream[4], 80],
       error: "EPERM",
     },
     {
       what: "the mark at another address",
       who: "resolver",
-      mark: MARK.dns,
+      mark: QUERY,
       to: [AT.unlisted[4], 53],
       error: "EPERM",
     },
   ] as const)("refuses $what", async ({ who, to, error, ...options }) => {
     const mark = "mark" in options ? { mark: options.mark } : {};
     expect(await lab.ask(who, "attempt", { family: 4, type: "udp", to, ...mark })).toEqual({ error });
-    expect(await arrivals()).toEqual([]);
+    expect(await lab.arrivals()).toEqual([]);
   });
 
   test("a flow of the resolver opens nothing for a workload that takes over its port", async () => {
     const source = [CONTAINER[4], 5353];
     const to = [AT.upstream[4], 53];
-    expect(
-      await lab.ask("resolver", "attempt", { family: 4, type: "udp", mark: MARK.dns, source, to }),
-    ).toEqual({
-      value: "answered",
-    });
-    await arrivals();
+    expect(await lab.ask("resolver", "attempt", { family: 4, type: "udp", mark: QUERY, source, to })).toEqual(
+      {
+        value: "answered",
+      },
+    );
+    await lab.arrivals();
     expect(await lab.ask("workload", "attempt", { family: 4, type: "udp", source, to })).toEqual({
       error: "EPERM",
     });
-    expect(await arrivals()).toEqual([]);
+    expect(await lab.arrivals()).toEqual([]);
   });
 });
 
 describe("a flow that stands ends with what allowed it", () => {
   beforeEach(() => load(UP));
 
-  const denied = (family: 4 | 6) => [...POLICY.deny, parseIpRange(AT.allowed[family])];
-  const withoutAllowed = POLICY.allow.filter((range) => range.family === 4 && range.first >> 24n !== 203n);
+  const denied = (family: 4 | 6) => [...POLICY.deny, to(AT.allowed[family])];
+  const withoutAllowed = POLICY.allow.filter(
+    ({ range }) => range.family === 4 && range.first >> 24n !== 203n,
+  );
 
   describe.each([4, 6] as const)("by IPv%i", (family) => {
-    test.each<{ what: string; to: keyof typeof AT; from?: ShieldMode; narrowing: () => string | undefined }>([
+    test.each<{
+      what: string;
+      target: keyof typeof AT;
+      from?: ShieldMode;
+      change?: Parameters<ShieldedLab["change"]>[0];
+      forget?: true;
+    }>([
+      { what: "a deny", target: "allowed", change: { policy: { deny: denied(family) } } },
+      { what: "an entry that leaves", target: "allowed", change: { policy: { allow: withoutAllowed } } },
       {
-        what: "a deny",
-        to: "allowed",
-        narrowing: () => renderSetEdit("deny", POLICY.deny, denied(family)),
+        what: "a learned address that leaves, and another generation of flows",
+        target: "learned",
+        change: { policy: { learned: { ...BY_RESOLVER, flowGeneration: 2 } } },
+        forget: true,
       },
-      {
-        what: "an entry that leaves",
-        to: "allowed",
-        narrowing: () => renderSetEdit("allow", POLICY.allow, withoutAllowed),
-      },
-      {
-        what: "a learned address that leaves",
-        to: "learned",
-        narrowing: () => `flush set inet terok_shield dns_v${family}\n`,
-      },
-      { what: "bypass that ends", to: "unlisted", from: DOWN, narrowing: () => renderModeChange(POLICY, UP) },
+      { what: "bypass that ends", target: "unlisted", from: DOWN, change: { mode: UP } },
       {
         what: "bypass of private ranges that ends",
-        to: "private",
+        target: "private",
         from: DOWN_ALL,
-        narrowing: () => renderModeChange(POLICY, DOWN),
+        change: { mode: DOWN },
       },
-      { what: "a blackout", to: "allowed", narrowing: () => renderModeChange(POLICY, BLOCK) },
-    ])("$what ends it", async ({ to, from, narrowing }) => {
+      { what: "a blackout", target: "allowed", change: { mode: BLOCK } },
+    ])("$what ends it", async ({ target, from, change = {}, forget }) => {
       if (from !== undefined) await load(from);
-      const flows = { tcp: await flow("tcp", AT[to][family]), udp: await flow("udp", AT[to][family]) };
-      await arrivals();
+      const address = AT[target][family];
+      const flows = { tcp: await lab.flow("tcp", address), udp: await lab.flow("udp", address) };
+      await lab.arrivals();
 
-      await nft(narrowing() ?? "");
+      await lab.change(change, forget && new Map([[`dns_v${family}`, [parseIpRange(address)]]]));
       expect(await lab.ask("workload", "send", { id: flows.udp, text: "x" })).toEqual({ error: "EPERM" });
       await lab.ask("workload", "send", { id: flows.tcp, text: "x" });
       expect(await lab.ask("workload", "receive", { id: flows.tcp })).toEqual({ error: "ECONNRESET" });
-      expect(await arrivals()).toEqual([]);
+      expect(await lab.arrivals()).toEqual([]);
     });
 
     test("a flow to an allowed address lives through bypass and back, and is counted once", async () => {
-      const id = await flow("tcp", AT.allowed[family]);
+      const id = await lab.flow("tcp", AT.allowed[family]);
       for (const mode of [DOWN, DOWN_ALL, DOWN, UP]) {
-        await nft(renderModeChange(POLICY, mode));
-        expect(await echo(id)).toEqual({ value: "x" });
+        await lab.change({ mode });
+        expect(await lab.echo(id)).toEqual({ value: "x" });
       }
-      expect(await counters()).toEqual({ allowed: 1 });
+      expect(await lab.counters()).toEqual({ allowed: 1 });
     });
 
     test("a flow of bypass lives on when its address was allowed meanwhile", async () => {
       await load(DOWN);
-      const id = await flow("tcp", AT.unlisted[family]);
-      await nft(renderSetEdit("allow", [], [parseIpRange(AT.unlisted[family])]) ?? "");
-      await nft(renderModeChange(POLICY, UP));
-      expect(await echo(id)).toEqual({ value: "x" });
-      expect(await counters()).toEqual({ bypassed: 1, allowed: 1 });
+      const id = await lab.flow("tcp", AT.unlisted[family]);
+      await lab.change({ policy: { allow: [...POLICY.allow, to(AT.unlisted[family])] } });
+      await lab.change({ mode: UP });
+      expect(await lab.echo(id)).toEqual({ value: "x" });
+      expect(await lab.counters()).toEqual({ bypassed: 1, allowed: 1 });
     });
   });
 
   test("a peer that is denied is not heard any more", async () => {
-    const id = await flow("udp", AT.allowed[4]);
+    const id = await lab.flow("udp", AT.allowed[4]);
     const { value: port } = await lab.ask("workload", "port", { id });
-    const peer = await open("internet", { family: 4, type: "udp", source: [AT.allowed[4], 80] });
-    expect(await send("internet", peer, [CONTAINER[4], port as number])).toEqual({ value: 1 });
+    const peer = await lab.open("internet", { family: 4, type: "udp", source: [AT.allowed[4], 80] });
+    expect(await lab.send("internet", peer, [CONTAINER[4], port as number])).toEqual({ value: 1 });
     expect(await lab.ask("workload", "receive", { id })).toEqual({ value: "x" });
 
-    await nft(renderSetEdit("deny", POLICY.deny, denied(4)) ?? "");
-    expect(await send("internet", peer, [CONTAINER[4], port as number])).toEqual({ value: 1 });
+    await lab.change({ policy: { deny: denied(4) } });
+    expect(await lab.send("internet", peer, [CONTAINER[4], port as number])).toEqual({ value: 1 });
     expect(await lab.ask("workload", "receive", { id })).toEqual({ error: "ETIMEDOUT" });
   });
 
   test("each packet renews what the resolver learned", async () => {
-    const id = await flow("udp", AT.learned[4]);
-    await nft(`delete element inet terok_shield dns_v4 { ${AT.learned[4]} }
+    const id = await lab.flow("udp", AT.learned[4]);
+    await lab.nft(`delete element inet terok_shield dns_v4 { ${AT.learned[4]} }
 add element inet terok_shield dns_v4 { ${AT.learned[4]} timeout 1800s expires 60s }`);
-    expect(await echo(id)).toEqual({ value: "x" });
-    expect(await expiry(AT.learned[4])).toBeGreaterThan(1700);
+    expect(await lab.echo(id)).toEqual({ value: "x" });
+    const addresses = (await lab.live()).learned.get("dns_v4");
+    const [learned] = addresses?.filter((address) => renderIpRange(address) === AT.learned[4]) ?? [];
+    expect(learned?.expiresSeconds).toBeGreaterThan(1700);
   });
 });
 
-describe("a mode change", () => {
+describe("a change", () => {
   beforeEach(() => load(UP));
 
-  test("is one step: meanwhile nothing closed opens and nothing open closes", async () => {
-    const [open4, closed4] = [await flow("udp", AT.allowed[4]), await connected(AT.private[4])];
-    const [open6, closed6] = [await flow("udp", AT.allowed[6]), await connected(AT.private[6])];
-    await arrivals();
-    await lab.ask("workload", "start_sending", { ids: [open4, closed4, open6, closed6] });
-    for (const mode of [DOWN, UP, DOWN, UP, DOWN, UP]) await nft(renderModeChange(POLICY, mode));
-    await nft(renderSetEdit("allow", POLICY.allow, [...POLICY.allow, parseIpRange("192.0.2.0/24")]) ?? "");
+  test("is one step: meanwhile nothing closed opens and nothing open closes, for new connections or old", async () => {
+    const flows = [await lab.flow("udp", AT.allowed[4]), await lab.flow("udp", AT.learned[6])];
+    const open = [...Object.values(AT.allowed), ...Object.values(AT.learned)];
+    const closed = [...Object.values(AT.denied), ...Object.values(AT.private)];
+    await lab.arrivals();
+    await lab.ask("workload", "start_sending", { ids: flows, fresh: [...open, ...closed] });
+    for (const mode of [DOWN, UP, DOWN, DOWN_FOR, UP, DOWN, UP]) await lab.change({ mode });
+    for (const more of [[to("192.0.2.0/24")], [to("203.0.113.0/25 443")], [to("203.0.113.128/25")], []]) {
+      await lab.change({ policy: { allow: [...POLICY.allow, ...more] } });
+      await lab.change({ policy: { deny: [...POLICY.deny, ...more] } });
+    }
     const { value: failures } = await lab.ask("workload", "stop_sending");
 
-    const arrived = await arrivals();
-    expect(failures).toMatchObject({ [open4]: 0, [open6]: 0 });
-    expect(new Set(arrived)).toEqual(new Set([`udp ${AT.allowed[4]}:80`, `udp ${AT.allowed[6]}:80`]));
+    const arrived = await lab.arrivals();
+    for (const key of [...flows, ...open]) expect(failures).toMatchObject({ [key]: 0 });
+    // A socket that is closed before the echo is there makes the kernel send an ICMP error.
+    const reached = arrived.map((packet) =>
+      packet.replace(/^udp (.*):80$|^icmp(?:v6)? type \d (.*)$/, "$1$2"),
+    );
+    expect(new Set(reached)).toEqual(new Set(open));
     expect(arrived.length).toBeGreaterThan(100);
   });
 });
@@ -348,9 +356,9 @@ describe("what comes in", () => {
   beforeEach(() => load(UP));
 
   test("a published port is open, and its answers arrive", async () => {
-    const server = await open("workload", { family: 4, type: "tcp", source: ["0.0.0.0", 8080] });
+    const server = await lab.open("workload", { family: 4, type: "tcp", source: ["0.0.0.0", 8080] });
     await lab.ask("workload", "listen", { id: server });
-    const client = await open("internet", { family: 4, type: "tcp", source: [AT.private[4], 0] });
+    const client = await lab.open("internet", { family: 4, type: "tcp", source: [AT.private[4], 0] });
     expect(await lab.ask("internet", "connect", { id: client, to: [CONTAINER[4], 8080] })).toEqual({
       value: null,
     });
@@ -358,9 +366,9 @@ describe("what comes in", () => {
     expect(await lab.ask("workload", "accept", { id: server, connection })).toEqual({ value: AT.private[4] });
     await lab.ask("workload", "send", { id: connection, text: "hello" });
     expect(await lab.ask("internet", "receive", { id: client })).toEqual({ value: "hello" });
-    expect(await counters()).toEqual({});
+    expect(await lab.counters()).toEqual({});
 
-    await nft(renderModeChange(POLICY, BLOCK));
+    await lab.change({ mode: BLOCK });
     await lab.ask("workload", "send", { id: connection, text: "gone" });
     expect(await lab.ask("internet", "receive", { id: client })).toEqual({ error: "ETIMEDOUT" });
   });
@@ -369,13 +377,39 @@ describe("what comes in", () => {
     { what: "a port that is not published", port: 8081, from: AT.allowed[4] },
     { what: "a published port, asked by a denied address", port: 8080, from: AT.denied[4] },
   ])("$what is silent", async ({ port, from }) => {
-    const server = await open("workload", { family: 4, type: "tcp", source: ["0.0.0.0", port] });
+    const server = await lab.open("workload", { family: 4, type: "tcp", source: ["0.0.0.0", port] });
     await lab.ask("workload", "listen", { id: server });
-    const client = await open("internet", { family: 4, type: "tcp", source: [from, 0] });
+    const client = await lab.open("internet", { family: 4, type: "tcp", source: [from, 0] });
     expect(await lab.ask("internet", "connect", { id: client, to: [CONTAINER[4], port] })).toEqual({
       error: "ETIMEDOUT",
     });
-    expect(await arrivals()).toEqual([]);
+    expect(await lab.arrivals()).toEqual([]);
+  });
+
+  test("a forwarder that comes in by lo is shut out in a blackout too, and cut, other ports of lo are not", async () => {
+    const serve = async (port: number) => {
+      const server = await lab.open("workload", { family: 4, type: "tcp", source: ["127.0.0.1", port] });
+      await lab.ask("workload", "listen", { id: server });
+      const client = await lab.open("resolver", { family: 4, type: "tcp" });
+      expect(await lab.ask("resolver", "connect", { id: client, to: ["127.0.0.1", port] })).toEqual({
+        value: null,
+      });
+      const connection = `${server}-connection`;
+      await lab.ask("workload", "accept", { id: server, connection });
+      return { client, connection };
+    };
+    const [published, own] = [await serve(8080), await serve(8081)];
+    const arrives = async ({ client, connection }: typeof own) => {
+      await lab.ask("resolver", "send", { id: client, text: "x" });
+      return (await lab.ask("workload", "receive", { id: connection })).value === "x";
+    };
+    expect([await arrives(published), await arrives(own)]).toEqual([true, true]);
+    await lab.change({ mode: BLOCK });
+    expect([await arrives(published), await arrives(own)]).toEqual([false, true]);
+    const attempt = (port: number) =>
+      lab.ask("resolver", "attempt", { family: 4, type: "tcp", to: ["127.0.0.1", port] });
+    expect(await attempt(8080)).toEqual({ error: "EHOSTUNREACH" });
+    expect(await attempt(8081)).toEqual({ error: "ETIMEDOUT" });
   });
 
   test("the granted port of the host's loopback is open, no other", async () => {
@@ -383,7 +417,7 @@ describe("what comes in", () => {
       lab.ask("workload", "attempt", { family: 4, type: "tcp", to: [AT.host[4], port] });
     expect(await to(443)).toEqual({ value: "answered" });
     expect(await to(80)).toEqual({ error: "EHOSTUNREACH" });
-    expect(new Set(await arrivals())).toEqual(new Set(["tcp 10.0.2.2:443"]));
+    expect(new Set(await lab.arrivals())).toEqual(new Set(["tcp 10.0.2.2:443"]));
   });
 });
 
@@ -392,72 +426,82 @@ describe("what a workload may try", () => {
 
   test("to steer conntrack: a packet that looks like the answer to one from a foreign address", async () => {
     const [open6, closed6] = [AT.allowed[6], AT.unlisted[6]];
-    const lure = await open("workload", { family: 6, type: "udp", foreign: true, source: [closed6, 4444] });
-    const spoof = await open("workload", { family: 6, type: "udp", foreign: true, source: [open6, 80] });
-    expect(await send("workload", lure, [open6, 80])).toEqual({ value: 1 });
-    expect(await arrivals()).toEqual([`udp ${open6}:80`]);
-    expect(await send("workload", spoof, [closed6, 4444])).toEqual({ error: "EPERM" });
-    expect((await arrivals()).filter((packet) => packet.includes(closed6))).toEqual([]);
+    const lure = await lab.open("workload", {
+      family: 6,
+      type: "udp",
+      foreign: true,
+      source: [closed6, 4444],
+    });
+    const spoof = await lab.open("workload", { family: 6, type: "udp", foreign: true, source: [open6, 80] });
+    expect(await lab.send("workload", lure, [open6, 80])).toEqual({ value: 1 });
+    expect(await lab.arrivals()).toEqual([`udp ${open6}:80`]);
+    expect(await lab.send("workload", spoof, [closed6, 4444])).toEqual({ error: "EPERM" });
+    expect((await lab.arrivals()).filter((packet) => packet.includes(closed6))).toEqual([]);
   });
 
   test("to steer conntrack in bypass, for after it", async () => {
     const [open6, closed6] = [AT.allowed[6], AT.unlisted[6]];
-    const spoof = await open("workload", { family: 6, type: "udp", foreign: true, source: [open6, 81] });
-    const lure = await open("workload", { family: 6, type: "udp", foreign: true, source: [closed6, 4445] });
+    const spoof = await lab.open("workload", { family: 6, type: "udp", foreign: true, source: [open6, 81] });
+    const lure = await lab.open("workload", {
+      family: 6,
+      type: "udp",
+      foreign: true,
+      source: [closed6, 4445],
+    });
     await load(DOWN);
-    expect(await send("workload", spoof, [closed6, 4445])).toEqual({ value: 1 });
-    expect(await arrivals()).toEqual([`udp ${closed6}:4445`]);
-    await nft(renderModeChange(POLICY, UP));
-    expect(await send("workload", lure, [open6, 81])).toEqual({ value: 1 });
-    expect(await send("workload", spoof, [closed6, 4445])).toEqual({ error: "EPERM" });
-    expect((await arrivals()).filter((packet) => packet.includes(closed6))).toEqual([]);
+    expect(await lab.send("workload", spoof, [closed6, 4445])).toEqual({ value: 1 });
+    expect(await lab.arrivals()).toEqual([`udp ${closed6}:4445`]);
+    await lab.change({ mode: UP });
+    expect(await lab.send("workload", lure, [open6, 81])).toEqual({ value: 1 });
+    expect(await lab.send("workload", spoof, [closed6, 4445])).toEqual({ error: "EPERM" });
+    expect((await lab.arrivals()).filter((packet) => packet.includes(closed6))).toEqual([]);
   });
 
   test("to look like a caller of its own published port", async () => {
-    const caller = await open("workload", {
+    const caller = await lab.open("workload", {
       family: 6,
       type: "udp",
       foreign: true,
       source: [AT.unlisted[6], 4447],
     });
-    const server = await open("workload", { family: 6, type: "udp", source: [CONTAINER[6], 8080] });
-    expect(await send("workload", caller, [CONTAINER[6], 8080])).toEqual({ value: 1 });
+    const server = await lab.open("workload", { family: 6, type: "udp", source: [CONTAINER[6], 8080] });
+    expect(await lab.send("workload", caller, [CONTAINER[6], 8080])).toEqual({ value: 1 });
     expect(await lab.ask("workload", "receive", { id: server })).toEqual({ value: "x" });
-    expect(await send("workload", server, [AT.unlisted[6], 4447])).toEqual({ error: "EPERM" });
-    expect(await arrivals()).toEqual([]);
+    expect(await lab.send("workload", server, [AT.unlisted[6], 4447])).toEqual({ error: "EPERM" });
+    expect(await lab.arrivals()).toEqual([]);
   });
 
   test("to have the ICMP error of a refusal carry its packet to a foreign address", async () => {
-    const id = await open("workload", {
+    const id = await lab.open("workload", {
       family: 6,
       type: "udp",
       foreign: true,
       source: [AT.translated[6], 4448],
     });
-    expect(await send("workload", id, [AT.unlisted[6], 80])).toEqual({ error: "EPERM" });
-    expect(await arrivals()).toEqual([]);
-    expect(await counters()).toEqual({ refused_blocked: 2 });
+    expect(await lab.send("workload", id, [AT.unlisted[6], 80])).toEqual({ error: "EPERM" });
+    expect(await lab.arrivals()).toEqual([]);
+    expect(await lab.counters()).toEqual({ refused_blocked: 2 });
   });
 
   test("to send from a foreign IPv4 address", async () => {
-    const id = await open("workload", {
+    const id = await lab.open("workload", {
       family: 4,
       type: "udp",
       foreign: true,
       source: [AT.unlisted[4], 4444],
     });
-    expect(await send("workload", id, [AT.allowed[4], 80])).toEqual({ error: "ENETUNREACH" });
+    expect(await lab.send("workload", id, [AT.allowed[4], 80])).toEqual({ error: "ENETUNREACH" });
   });
 
   test("to bind to lo: nothing leaves, and the mark of a query opens no way in", async () => {
     const source = [CONTAINER[4], 4446];
-    const bound = await open("workload", { family: 4, type: "udp", device: "lo", source });
-    expect(await send("workload", bound, [AT.unlisted[4], 53])).toEqual({ value: 1 });
-    expect(await arrivals()).toEqual([]);
+    const bound = await lab.open("workload", { family: 4, type: "udp", device: "lo", source });
+    expect(await lab.send("workload", bound, [AT.unlisted[4], 53])).toEqual({ value: 1 });
+    expect(await lab.arrivals()).toEqual([]);
     await lab.ask("workload", "close_all");
-    const listener = await open("workload", { family: 4, type: "udp", source });
-    const peer = await open("internet", { family: 4, type: "udp", source: [AT.unlisted[4], 53] });
-    expect(await send("internet", peer, [CONTAINER[4], 4446])).toEqual({ value: 1 });
+    const listener = await lab.open("workload", { family: 4, type: "udp", source });
+    const peer = await lab.open("internet", { family: 4, type: "udp", source: [AT.unlisted[4], 53] });
+    expect(await lab.send("internet", peer, [CONTAINER[4], 4446])).toEqual({ value: 1 });
     expect(await lab.ask("workload", "receive", { id: listener })).toEqual({ error: "ETIMEDOUT" });
   });
 
@@ -470,15 +514,15 @@ describe("what a workload may try", () => {
     { what: "an IPv4-mapped address", family: 6, to: [`::ffff:${AT.unlisted[4]}`, 80] },
     { what: "an IPv4-mapped denied address", family: 6, to: [`::ffff:${AT.denied[4]}`, 80] },
   ] as const)("$what, $to", async ({ family, to }) => {
-    const id = await open("workload", { family, type: "udp" });
-    expect(await send("workload", id, to)).toEqual({ error: "EPERM" });
-    expect(await arrivals()).toEqual([]);
+    const id = await lab.open("workload", { family, type: "udp" });
+    expect(await lab.send("workload", id, to)).toEqual({ error: "EPERM" });
+    expect(await lab.arrivals()).toEqual([]);
   });
 
   test("an IPv4-mapped address that is allowed is IPv4", async () => {
-    const id = await open("workload", { family: 6, type: "udp" });
-    expect(await send("workload", id, [`::ffff:${AT.allowed[4]}`, 80])).toEqual({ value: 1 });
-    expect(await arrivals()).toEqual([`udp ${AT.allowed[4]}:80`]);
+    const id = await lab.open("workload", { family: 6, type: "udp" });
+    expect(await lab.send("workload", id, [`::ffff:${AT.allowed[4]}`, 80])).toEqual({ value: 1 });
+    expect(await lab.arrivals()).toEqual([`udp ${AT.allowed[4]}:80`]);
   });
 
   test.each([
@@ -492,92 +536,21 @@ describe("what a workload may try", () => {
   ] as const)("$what, refused even in bypass", async ({ family, option }) => {
     await load(DOWN);
     const router = family === 4 ? "198.18.0.1" : "2001:2::1";
-    const plain = await open("resolver", { family, type: "udp" });
-    expect(await send("resolver", plain, [router, 80])).toEqual({ value: 1 });
-    expect(await arrivals()).toEqual([`udp ${router}:80`]);
-    const routed = await open("resolver", { family, type: "udp", ...option });
-    expect(await send("resolver", routed, [router, 80])).toEqual({ error: "EPERM" });
-    expect(await arrivals()).toEqual([]);
-    expect(await counters()).toEqual({ bypassed: 1, refused_blocked: 1 });
+    const plain = await lab.open("resolver", { family, type: "udp" });
+    expect(await lab.send("resolver", plain, [router, 80])).toEqual({ value: 1 });
+    expect(await lab.arrivals()).toEqual([`udp ${router}:80`]);
+    const routed = await lab.open("resolver", { family, type: "udp", ...option });
+    expect(await lab.send("resolver", routed, [router, 80])).toEqual({ error: "EPERM" });
+    expect(await lab.arrivals()).toEqual([]);
+    expect(await lab.counters()).toEqual({ bypassed: 1, refused_blocked: 1 });
   });
 });
 
 /** A fresh table in `mode`, with what the resolver learned and no counts. */
-async function load(mode: ShieldMode): Promise<void> {
-  await nft(`${renderRuleset(POLICY, mode)}
-add element inet terok_shield dns_v4 { ${AT.learned[4]}, ${AT.privateLearned[4]} }
-add element inet terok_shield dns_v6 { ${AT.learned[6]}, ${AT.privateLearned[6]} }`);
-  await arrivals();
-}
-
-function nft(text: string): Promise<string> {
-  return lab.run("nft", ["-f", "-"], `${text}\n`);
-}
-
-function attempt(type: string, address: string, options: object = {}): Promise<LabAnswer> {
-  return lab.ask("workload", "attempt", {
-    family: address.includes(":") ? 6 : 4,
-    type,
-    to: [address, 80],
-    ...options,
+function load(mode: ShieldMode): Promise<void> {
+  const learned = mode.kind === "down" ? "kept" : "dns";
+  return lab.load(POLICY, mode, {
+    [`${learned}_v4`]: [AT.learned[4], AT.privateLearned[4]],
+    [`${learned}_v6`]: [AT.learned[6], AT.privateLearned[6]],
   });
-}
-
-async function open(who: "workload" | "resolver" | "internet", options: object): Promise<string> {
-  const id = `socket-${++sockets}`;
-  expect(await lab.ask(who, "open", { id, ...options })).toEqual({ value: null });
-  return id;
-}
-
-function send(
-  who: "workload" | "resolver" | "internet",
-  id: string,
-  to: readonly (string | number)[],
-): Promise<LabAnswer> {
-  return lab.ask(who, "send", { id, text: "x", to });
-}
-
-async function connected(address: string): Promise<string> {
-  const id = await open("workload", { family: address.includes(":") ? 6 : 4, type: "udp" });
-  expect(await lab.ask("workload", "connect", { id, to: [address, 80] })).toEqual({ value: null });
-  return id;
-}
-
-/** A connection, or its like in UDP, that has heard its peer. */
-async function flow(type: "tcp" | "udp", address: string): Promise<string> {
-  const id = await open("workload", { family: address.includes(":") ? 6 : 4, type });
-  expect(await lab.ask("workload", "connect", { id, to: [address, 80] })).toEqual({ value: null });
-  expect(await echo(id)).toEqual({ value: "x" });
-  return id;
-}
-
-async function echo(id: string): Promise<LabAnswer> {
-  await lab.ask("workload", "send", { id, text: "x" });
-  return lab.ask("workload", "receive", { id });
-}
-
-/** What came out on the other side since the last look, but for neighbour discovery and group reports. */
-async function arrivals(): Promise<string[]> {
-  const { value } = await lab.ask("internet", "arrivals");
-  return (value as string[]).filter((packet) => !/^icmpv6 type (13[3-7]|143) /.test(packet));
-}
-
-/** The counters that are not zero, and zero from here on. */
-async function counters(): Promise<Counted> {
-  const listing = await lab.run("nft", ["-j", "reset", "counters", "table", "inet", "terok_shield"]);
-  const { nftables } = JSON.parse(listing) as { nftables: { counter?: { name: string; packets: number } }[] };
-  return Object.fromEntries(
-    nftables.flatMap(({ counter }) =>
-      counter !== undefined && counter.packets > 0 ? [[counter.name, counter.packets]] : [],
-    ),
-  );
-}
-
-async function expiry(address: string): Promise<number> {
-  const listing = await lab.run("nft", ["-j", "list", "set", "inet", "terok_shield", "dns_v4"]);
-  const { nftables } = JSON.parse(listing) as {
-    nftables: { set?: { elem: { elem: { val: string; expires: number } }[] } }[];
-  };
-  const elements = nftables.flatMap(({ set }) => set?.elem ?? []).map(({ elem }) => elem);
-  return elements.find(({ val }) => val === address)?.expires ?? 0;
 }

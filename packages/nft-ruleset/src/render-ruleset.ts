@@ -1,45 +1,124 @@
-import type { EgressPolicy, ShieldMode } from "./egress-policy.ts";
-import { type IpRange, renderIpRange } from "./ip-range.ts";
-import { type AddressSet, planRuleset, type RuleChain, type Ruleset, TABLE } from "./ruleset.ts";
+import type { EgressPolicy, PolicyInMode, ShieldMode } from "./egress-policy.ts";
+import {
+  type Element,
+  type ElementEdit,
+  editElements,
+  learnedElements,
+  plannedElements,
+  renderEdits,
+} from "./elements.ts";
+import type { LiveSets } from "./live-sets.ts";
+import { planChains } from "./plan-chains.ts";
+import {
+  COUNTERS,
+  type PlannedSet,
+  planRuleset,
+  type RuleChain,
+  type Ruleset,
+  revisionChain,
+  TABLE,
+} from "./ruleset.ts";
+import { MOST_EDITS, roomForEdits } from "./transaction-room.ts";
 
 const NAME = `${TABLE.family} ${TABLE.name}`;
 const ELEMENTS_PER_LINE = 8;
-const RANGES_PER_TRANSACTION = 2000;
+const NOTHING_LIVE = { learned: new Map(), counters: {} };
+
+/** What a table that is loaded anew takes over from the one before. */
+export type KeptState = Pick<LiveSets, "learned" | "counters">;
 
 /**
  * Renders the container's whole table as one `nft -f` transaction: the kernel
  * keeps the old rules in force until it commits the new ones.
  */
 export function renderRuleset(policy: EgressPolicy, mode: ShieldMode): string {
-  return renderTable(planRuleset(policy, mode));
+  return renderTable(REPLACE, planRuleset(policy, mode), NOTHING_LIVE);
 }
 
 /**
- * Renders the same table for a container that has not started, as the `nft -f` transactions that it takes: one
- * message each, no longer than the socket's buffer, which only the host's root may widen (net.core.wmem_default,
- * 212992 bytes; a range takes up to 64, measured). The first part lets nothing through, the next fill the sets, the
- * last enters `mode`: whichever fails, nothing is open that policy closes.
+ * Renders the same table for a container that has not started, as the `nft -f` transactions that it takes. If there is
+ * more than one, the first lets nothing through, the next fill the sets, the last enters `mode`: whichever
+ * fails, nothing is open that policy closes.
  */
 export function renderRulesetInParts(policy: EgressPolicy, mode: ShieldMode): string[] {
+  return renderLoad(REPLACE, { policy, mode }, NOTHING_LIVE);
+}
+
+/**
+ * Renders the same table, in as many transactions, for a kernel whose rules may be anything: all others go.
+ * @param keep addresses that names of the policy led to, by the name of the set, and the counters so far
+ */
+export function renderRepair(policy: EgressPolicy, mode: ShieldMode, keep: KeptState): string[] {
+  return renderLoad(["flush ruleset"], { policy, mode }, keep);
+}
+
+/** `delete` fails on a missing table, so declare it first. */
+const REPLACE = [`table ${NAME}`, `delete table ${NAME}`];
+
+/** The table from nothing; `prelude` clears the way in the first transaction. */
+export function renderLoad(
+  prelude: readonly string[],
+  { policy, mode }: PolicyInMode,
+  keep: KeptState,
+): string[] {
   const ruleset = planRuleset(policy, mode);
-  const size = ruleset.sets.reduce((total, { content }) => total + rangesOf(content).length, 0);
-  if (size <= RANGES_PER_TRANSACTION) return [renderTable(ruleset)];
-  const sets = ruleset.sets.map((set) =>
-    set.content.kind === "ranges" ? { ...set, content: { ...set.content, ranges: [] } } : set,
-  );
+  const elements = ruleset.sets.flatMap((set) => editElements("add", set.name, elementsOf(set, keep)));
+  if (elements.length <= roomForEdits(ruleset.chains, ruleset.sets))
+    return [renderTable(prelude, ruleset, keep)];
+  const blackout = {
+    sets: ruleset.sets,
+    chains: [
+      ...planChains(policy, { kind: "block" }, new Set(ruleset.sets.map(({ name }) => name))),
+      revisionChain("partial"),
+    ],
+  };
   return [
-    renderTable({ ...planRuleset(policy, { kind: "block" }), sets }),
-    ...ruleset.sets.flatMap(({ name, content }) =>
-      inChunks(rangesOf(content), RANGES_PER_TRANSACTION).map(
-        (ranges) => `add element ${NAME} ${name} { ${ranges.map(renderIpRange).join(", ")} }\n`,
-      ),
-    ),
-    renderModeChange(policy, mode),
+    renderTable(prelude, blackout, { counters: keep.counters }),
+    ...inChunks(elements, MOST_EDITS).map((chunk) => `${renderEdits(chunk).join("\n")}\n`),
+    renderStep(blackout, ruleset),
   ];
 }
 
-function rangesOf(content: AddressSet["content"]): readonly IpRange[] {
-  return content.kind === "ranges" ? content.ranges : [];
+/** One transaction that leads from one table to the other; `edits` are of the sets of both. */
+export function renderStep(from: Ruleset, to: Ruleset, edits: readonly ElementEdit[] = []): string {
+  const { chains, sets } = additions(from, to);
+  const [oldChains, newChains, newSets] = [byName(from.chains), byName(to.chains), byName(to.sets)];
+  const gone = from.chains.filter(({ name }) => !newChains.has(name));
+  const flushed = [...chains.filter(({ name }) => oldChains.has(name)), ...gone];
+  return [
+    // First of all, the revision that this was made for.
+    ...gone.filter(isRevision).map(({ name }) => `delete chain ${NAME} ${name}`),
+    ...flushed.filter((chain) => !isRevision(chain)).map(({ name }) => `flush chain ${NAME} ${name}`),
+    ...gone.filter((chain) => !isRevision(chain)).map(({ name }) => `delete chain ${NAME} ${name}`),
+    `table ${NAME} {`,
+    ...sets.flatMap((set) => renderSet(set, [])),
+    ...chains.flatMap(renderChain),
+    "}",
+    ...renderEdits(edits),
+    ...from.sets.filter(({ name }) => !newSets.has(name)).map(({ name }) => `delete set ${NAME} ${name}`),
+    "",
+  ].join("\n");
+}
+
+/** The chains that the step fills anew, and the sets that it makes. */
+export function additions(from: Ruleset, to: Ruleset): Ruleset {
+  const [chains, sets] = [byName(from.chains), byName(from.sets)];
+  return {
+    chains: to.chains.filter((chain) => !isSameChain(chain, chains.get(chain.name))),
+    sets: to.sets.filter(({ name }) => !sets.has(name)),
+  };
+}
+
+function byName<Item extends { readonly name: string }>(items: readonly Item[]): Map<string, Item> {
+  return new Map(items.map((item) => [item.name, item]));
+}
+
+function isSameChain(left: RuleChain, right: RuleChain | undefined): boolean {
+  return right !== undefined && renderChain(left).join("\n") === renderChain(right).join("\n");
+}
+
+function isRevision({ name }: RuleChain): boolean {
+  return name.startsWith("revision_");
 }
 
 function inChunks<Item>(items: readonly Item[], size: number): Item[][] {
@@ -48,59 +127,60 @@ function inChunks<Item>(items: readonly Item[], size: number): Item[][] {
   );
 }
 
-function renderTable({ counters, sets, chains }: Ruleset): string {
+/** @param keep without `learned`, the sets stay empty */
+function renderTable(
+  prelude: readonly string[],
+  { sets, chains }: Ruleset,
+  keep: Partial<KeptState> & Pick<KeptState, "counters">,
+): string {
+  const { learned } = keep;
   return [
-    `table ${NAME}`, // `delete` fails on a missing table, so declare it first.
-    `delete table ${NAME}`,
+    ...prelude,
     `table ${NAME} {`,
-    ...counters.map((counter) => `\tcounter ${counter} { }`),
-    ...sets.flatMap(renderSet),
+    ...COUNTERS.map((name) => `\tcounter ${name} { ${renderCount(keep.counters[name])}}`),
+    ...sets.flatMap((set) =>
+      renderSet(set, learned === undefined ? [] : elementsOf(set, { ...keep, learned })),
+    ),
     ...chains.flatMap(renderChain),
     "}\n",
   ].join("\n");
 }
 
-/**
- * Renders the change to `mode` as one transaction that keeps sets, counters and what the resolver learned:
- * no instant in which anything is open that should not be, or closed that should be open.
- */
-export function renderModeChange(policy: EgressPolicy, mode: ShieldMode): string {
-  const hooked = planRuleset(policy, mode).chains.filter((chain) => chain.hook !== undefined);
-  return [
-    ...hooked.map((chain) => `flush chain ${NAME} ${chain.name}`),
-    `table ${NAME} {`,
-    ...hooked.flatMap(renderChain),
-    "}\n",
-  ].join("\n");
+function renderCount(count: { packets: number; bytes: number } | undefined): string {
+  return count === undefined ? "" : `packets ${count.packets} bytes ${count.bytes} `;
 }
 
-function renderSet({ name, family, content }: AddressSet): string[] {
-  const type = `\t\ttype ip${family}_addr`;
-  if (content.kind === "timed") {
-    return [
-      `\tset ${name} {`,
-      type,
-      "\t\tsize 65536",
-      "\t\tflags dynamic,timeout",
-      `\t\ttimeout ${content.timeoutSeconds}s`,
-      "\t}",
-    ];
+function elementsOf(set: PlannedSet, { learned }: KeptState): Element[] {
+  return set.kind === "learned"
+    ? learnedElements(learned.get(set.name) ?? [], set.timeoutSeconds)
+    : plannedElements(set);
+}
+
+function renderSet(set: PlannedSet, elements: readonly Element[]): string[] {
+  return [
+    `\tset ${set.name} {`,
+    ...setHeader(set).map((line) => `\t\t${line}`),
+    ...renderElements(elements.map(({ text }) => text)),
+    "\t}",
+  ];
+}
+
+/** A set's type and flags: what an existing set cannot change. */
+export function setHeader(set: PlannedSet): string[] {
+  if (set.kind === "lease") return ["type nf_proto", "flags timeout"];
+  const address = `ip${set.family}_addr`;
+  if (set.kind === "learned") {
+    return [`type ${address}`, "size 65536", "flags dynamic,timeout", `timeout ${set.timeoutSeconds}s`];
   }
   return [
-    `\tset ${name} {`,
-    type,
-    "\t\tflags interval",
-    ...renderElements(content.ranges.map(renderIpRange)),
-    "\t}",
+    `type ${address}${set.withPorts ? " . inet_proto . inet_service" : ""}`,
+    `flags interval${set.timed ? ",timeout" : ""}`,
   ];
 }
 
 function renderElements(elements: readonly string[]): string[] {
   if (elements.length === 0) return [];
-  const lines: string[] = [];
-  for (let start = 0; start < elements.length; start += ELEMENTS_PER_LINE) {
-    lines.push(`\t\t\t${elements.slice(start, start + ELEMENTS_PER_LINE).join(", ")}`);
-  }
+  const lines = inChunks(elements, ELEMENTS_PER_LINE).map((chunk) => `\t\t\t${chunk.join(", ")}`);
   return ["\t\telements = {", lines.join(",\n"), "\t\t}"];
 }
 

@@ -1,4 +1,5 @@
 import { type IpRange, listedElement, renderIpRange } from "./ip-range.ts";
+import { type PortRange, renderPorts, type Transport } from "./port-area.ts";
 
 /** One statement of a rule twice: as nft reads it and as `nft -j list` shows it (libnftables-json(5)). */
 export interface Statement {
@@ -7,8 +8,13 @@ export interface Statement {
 }
 
 export type Family = "v4" | "v6";
+export const FAMILIES: readonly Family[] = ["v4", "v6"];
+/** Which end of a packet's way is looked at. */
+export type End = "destination" | "source";
 
 const PROTOCOL = { v4: "ip", v6: "ip6" } as const;
+const ADDRESS = { destination: "daddr", source: "saddr" } as const;
+const PORT = { destination: "dport", source: "sport" } as const;
 
 export const accept: Statement = { text: "accept", listing: [{ accept: null }] };
 export const drop: Statement = { text: "drop", listing: [{ drop: null }] };
@@ -21,32 +27,76 @@ export function inputInterface(name: string): Statement {
   return { text: `iifname "${name}"`, listing: [match({ meta: { key: "iifname" } }, name)] };
 }
 
-export function destination(family: Family, target: IpRange | `@${string}`): Statement {
-  return matchAddress(family, "daddr", target);
+export function address(end: End, family: Family, range: IpRange): Statement {
+  return {
+    text: `${PROTOCOL[family]} ${ADDRESS[end]} ${renderIpRange(range)}`,
+    listing: [match(addressField(end, family), listedElement(range))],
+  };
 }
 
-export function source(family: Family, target: IpRange | `@${string}`): Statement {
-  return matchAddress(family, "saddr", target);
+export function addressIn(end: End, family: Family, set: string): Statement {
+  return lookUp(set, `${PROTOCOL[family]} ${ADDRESS[end]}`, addressField(end, family));
+}
+
+export function addressNotIn(end: End, family: Family, set: string): Statement {
+  return lookUp(set, `${PROTOCOL[family]} ${ADDRESS[end]}`, addressField(end, family), "!=");
+}
+
+/** Address, transport protocol and port in one look-up: a packet without ports is in no such set. */
+export function serviceIn(end: End, family: Family, set: string): Statement {
+  return lookUp(set, serviceText(end, family), serviceFields(end, family));
+}
+
+export function serviceNotIn(end: End, family: Family, set: string): Statement {
+  return lookUp(set, serviceText(end, family), serviceFields(end, family), "!=");
+}
+
+/** The set holds `ipv4` and `ipv6` as long as something lasts. */
+export function lasts(set: string): Statement {
+  return lookUp(set, "meta nfproto", { meta: { key: "nfproto" } });
 }
 
 export function updateElement(family: Family, set: string): Statement {
   return {
     text: `update @${set} { ${PROTOCOL[family]} daddr }`,
-    listing: [{ set: { op: "update", elem: addressField(family, "daddr"), set: `@${set}` } }],
+    listing: [{ set: { op: "update", elem: addressField("destination", family), set: `@${set}` } }],
   };
 }
 
-export function destinationPort(protocol: "tcp" | "udp", ports: readonly number[]): Statement {
+export function destinationPort(protocol: Transport, ports: readonly number[]): Statement {
   const sorted = [...new Set(ports)].sort((left, right) => left - right);
-  const single = sorted.length === 1;
+  return portIn(
+    "destination",
+    protocol,
+    sorted.map((port) => ({ first: port, last: port })),
+  );
+}
+
+/** @param ports at least one, sorted and disjoint */
+export function portIn(end: End, protocol: Transport, ports: readonly PortRange[]): Statement {
+  const texts = ports.map(renderPorts);
+  const listed = ports.map(listedPorts);
+  const single = ports.length === 1;
   return {
-    text: `${protocol} dport ${single ? sorted[0] : `{ ${sorted.join(", ")} }`}`,
-    listing: [match({ payload: { protocol, field: "dport" } }, single ? sorted[0] : { set: sorted })],
+    text: `${protocol} ${PORT[end]} ${single ? texts[0] : `{ ${texts.join(", ")} }`}`,
+    listing: [match({ payload: { protocol, field: PORT[end] } }, single ? listed[0] : { set: listed })],
   };
 }
 
-export function protocolIs(protocol: "tcp"): Statement {
+/** What nft lists for ports, in a rule and in an element. */
+export function listedPorts({ first, last }: PortRange): unknown {
+  return first === last ? first : { range: [first, last] };
+}
+
+export function protocolIs(protocol: Transport): Statement {
   return { text: `meta l4proto ${protocol}`, listing: [match({ meta: { key: "l4proto" } }, protocol)] };
+}
+
+export function protocolIsNot(protocol: Transport): Statement {
+  return {
+    text: `meta l4proto != ${protocol}`,
+    listing: [match({ meta: { key: "l4proto" } }, protocol, "!=")],
+  };
 }
 
 export const isIpv6: Statement = {
@@ -81,24 +131,21 @@ export function routingHeaderExists(): Statement {
   return { text: "exthdr rt exists", listing: [match({ exthdr: { name: "rt" } }, true)] };
 }
 
-export function connectionState(
-  states: readonly ["established"] | readonly ["established", "related"],
-): Statement {
+export function connectionState(...states: readonly ("new" | "established" | "related")[]): Statement {
   return {
     text: `ct state ${states.join(",")}`,
     listing: [match({ ct: { key: "state" } }, states.length === 1 ? states[0] : states, "in")],
   };
 }
 
-export function newConnection(): Statement {
-  return { text: "ct state new", listing: [match({ ct: { key: "state" } }, "new", "in")] };
+export function connectionDirection(direction: "original" | "reply"): Statement {
+  return {
+    text: `ct direction ${direction}`,
+    listing: [match({ ct: { key: "direction" } }, direction)],
+  };
 }
 
-export function replyDirection(): Statement {
-  return { text: "ct direction reply", listing: [match({ ct: { key: "direction" } }, "reply")] };
-}
-
-export function connectionMark(marks: readonly number[]): Statement {
+export function connectionMark(...marks: readonly number[]): Statement {
   const single = marks.length === 1;
   const texts = marks.map(hexadecimal);
   return {
@@ -151,21 +198,28 @@ export const rejectAsProhibited: Statement = {
   listing: [{ reject: { type: "icmpx", expr: "admin-prohibited" } }],
 };
 
-function match(left: unknown, right: unknown, op: "==" | "in" = "=="): unknown {
+function match(left: unknown, right: unknown, op: "==" | "!=" | "in" = "=="): unknown {
   return { match: { op, left, right } };
 }
 
-function matchAddress(family: Family, field: "saddr" | "daddr", target: IpRange | `@${string}`): Statement {
-  const text = typeof target === "string" ? target : renderIpRange(target);
-  const right = typeof target === "string" ? target : listedElement(target);
+function lookUp(set: string, text: string, listed: unknown, op: "==" | "!=" = "=="): Statement {
   return {
-    text: `${PROTOCOL[family]} ${field} ${text}`,
-    listing: [match(addressField(family, field), right)],
+    text: `${text} ${op === "!=" ? "!= " : ""}@${set}`,
+    listing: [match(listed, `@${set}`, op)],
   };
 }
 
-function addressField(family: Family, field: "saddr" | "daddr"): unknown {
-  return { payload: { protocol: PROTOCOL[family], field } };
+function addressField(end: End, family: Family): unknown {
+  return { payload: { protocol: PROTOCOL[family], field: ADDRESS[end] } };
+}
+
+function serviceText(end: End, family: Family): string {
+  return `${PROTOCOL[family]} ${ADDRESS[end]} . meta l4proto . th ${PORT[end]}`;
+}
+
+function serviceFields(end: End, family: Family): unknown {
+  const port = { payload: { protocol: "th", field: PORT[end] } };
+  return { concat: [addressField(end, family), { meta: { key: "l4proto" } }, port] };
 }
 
 function hexadecimal(mark: number): string {

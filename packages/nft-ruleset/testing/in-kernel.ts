@@ -3,28 +3,31 @@ import { execFileSync } from "node:child_process";
 /** Loads the transactions one after the other in a fresh network namespace and lists what is there then. */
 export function inKernel(transactions: readonly string[]): string {
   const [answer] = inKernelEach([transactions]);
-  if (answer?.listing === undefined) throw new Error(`nft refused: ${answer?.refusal}`);
+  if (answer === undefined || answer.refusal !== undefined)
+    throw new Error(`nft refused: ${answer?.refusal}`);
   return answer.listing;
 }
 
-export type KernelAnswer =
-  | { readonly listing: string; readonly refusal?: undefined }
-  | { readonly listing?: undefined; readonly refusal: string };
+/** What is listed at the end, and what nft said if it refused a transaction, which is the last one then. */
+export interface KernelAnswer {
+  readonly listing: string;
+  readonly refusal?: string;
+}
 
 /** The same for many lists of transactions, one after the other in one namespace, each on an empty ruleset. */
 export function inKernelEach(cases: readonly (readonly string[])[]): KernelAnswer[] {
   const files = cases.map(
-    (transactions, index) =>
-      `cat > /run/${index} <<'CASE'\n${transactions.map(load).join("")}nft -j list ruleset\nCASE\n`,
+    (transactions, index) => `cat > /run/${index} <<'CASE'\n${transactions.map(load).join("")}CASE\n`,
   );
   const runs = cases.map(
     (_, index) =>
-      `nft flush ruleset; sh -e /run/${index} 2>/run/errors || echo "refused $(head -n 1 /run/errors)"\n`,
+      `nft flush ruleset; sh -e /run/${index} 2>/run/errors && echo || head -n 1 /run/errors; nft -j list ruleset\n`,
   );
-  return inNamespace(["mount -t tmpfs tmpfs /run\n", ...files, ...runs].join(""))
-    .trimEnd()
-    .split("\n")
-    .map((line) => (line.startsWith("refused ") ? { refusal: line.slice(8) } : { listing: line }));
+  const lines = inNamespace(["mount -t tmpfs tmpfs /run\n", ...files, ...runs].join("")).split("\n");
+  return cases.map((_, index) => {
+    const [refusal, listing = ""] = lines.slice(2 * index);
+    return refusal === "" ? { listing } : { listing, refusal: refusal ?? "" };
+  });
 }
 
 function load(transaction: string): string {

@@ -10,7 +10,7 @@ import ctypes, errno, ipaddress, json, os, selectors, socket, struct, subprocess
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 PORTS = (53, 80, 443)
-SECONDS = 0.25  # Less than TCP waits before it sends a SYN again: a refusal that comes only then is a time-out here.
+SECONDS = 0.9  # Less than TCP waits before it sends a SYN again: a refusal that comes only then is a time-out here.
 PING = {4: bytes.fromhex("0800000000010001"), 6: bytes.fromhex("8000000000010001")}
 SO_BINDTODEVICE, IP_FREEBIND, IPV6_FREEBIND, IPV6_RTHDR = 25, 15, 78, 57
 
@@ -141,6 +141,9 @@ class Sockets:
     def port(self, id):
         return self.sockets[id].getsockname()[1]
 
+    def close(self, id):
+        self.sockets.pop(id).close()
+
     def close_all(self):
         """At once and for good: a connection says goodbye now or never."""
         for sock in self.sockets.values():
@@ -158,22 +161,29 @@ class Sockets:
             sock.recv(2048)
             return "answered"
 
-    def start_sending(self, ids):
-        """Sends datagrams on all the sockets, in the background, and counts what each could not send."""
+    def start_sending(self, ids=(), fresh=()):
+        """Sends datagrams in the background, on the sockets and to the addresses from a new socket each time, and
+        counts what of each could not be sent."""
         self.sending = True
-        self.failures = {id: 0 for id in ids}
+        self.failures = {key: 0 for key in (*ids, *fresh)}
 
         def send():
             while self.sending:
                 for id in ids:
-                    try:
-                        self.sockets[id].send(b"x")
-                    except OSError:
-                        self.failures[id] += 1
+                    self.try_sending(id, self.sockets[id].send, b"x")
+                for address in fresh:
+                    with make_socket(6 if ":" in address else 4, "udp") as sock:
+                        self.try_sending(address, sock.sendto, b"x", (address, 80))
                 time.sleep(0.0002)
 
         self.sender = threading.Thread(target=send)
         self.sender.start()
+
+    def try_sending(self, key, send, *arguments):
+        try:
+            send(*arguments)
+        except OSError:
+            self.failures[key] += 1
 
     def stop_sending(self):
         self.sending = False

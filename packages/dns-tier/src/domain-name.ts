@@ -1,4 +1,5 @@
-const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+const LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
+const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 
 /**
  * Asserts that a name is canonical: lower case, no trailing dot, letters, digits, hyphens and underscores.
@@ -10,5 +11,5 @@ export function assertDomainName(name: string): void {
 
 /** True when `assertDomainName` would not throw. */
 export function isDomainName(name: string): boolean {
-  return name.length <= 253 && name.split(".").every((label) => LABEL.test(label));
+  return name.length <= 253 && NAME.test(name);
 }

@@ -1,7 +1,7 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isCidrText, isIpText, isIpv4Text, isIpv6Text } from "./ip-text.ts";
+import { isCanonicalIpText, isCidrText, isIpText, isIpv4Text, isIpv6Text } from "./ip-text.ts";
 
 test.each(["0.0.0.0", "198.18.0.7", "255.255.255.255"])("%s is IPv4", (text) => {
   expect(isIpv4Text(text)).toBe(true);
@@ -45,6 +45,28 @@ test.each([
   "::10.0.0.010",
 ])("%j is no address", (text) => {
   expect(isIpText(text)).toBe(false);
+});
+
+test.each([
+  ["198.18.0.7", true],
+  ["2001:2::7", true],
+  ["::", true],
+  ["2001:2:0:1::1", true],
+  ["2001:2::1:0:0:1", true],
+  ["2001:2:0:1:1:1:1:1", true],
+  ["2001:0002::7", false],
+  ["2001:DB8::1", false],
+  ["2001:2:0:0:0:0:0:7", false],
+  ["2001:2::1:1:1:1:1", false],
+  ["1::2:0:0:0:3", false],
+  ["::ffff:198.18.0.7", false],
+  ["::ffff:c612:7", true],
+  ["198.18.0.07", false],
+  ["fe80::1%eth0", false],
+  ["", false],
+  ["]/[::", false],
+])("%s is an address in its only spelling: %j", (text, expected) => {
+  expect(isCanonicalIpText(text)).toBe(expected);
 });
 
 test.each([

@@ -25,6 +25,14 @@ export function isIpText(text: string): boolean {
   return isIpv4Text(text) || isIpv6Text(text);
 }
 
+/**
+ * True for an address in its only spelling (RFC 5952), which is how dnsmasq and nft write it. One of the IPv6
+ * forms that end in an IPv4 address has none.
+ */
+export function isCanonicalIpText(text: string): boolean {
+  return isIpv4Text(text) || (isIpv6Text(text) && new URL(`http://[${text}]`).hostname === `[${text}]`);
+}
+
 /** True for an address with a prefix length. */
 export function isCidrText(text: string): boolean {
   const [address = "", length = "", ...rest] = text.split("/");

@@ -1,4 +1,5 @@
 export { composeProfiles, type Profile } from "./compose-profiles.ts";
+export { coversEntry, coversPorts } from "./covers-entry.ts";
 export { EntryError } from "./entry-error.ts";
 export { type AllowlistEntry, type EntryOptions, parseEntry } from "./parse-entry.ts";
 export type { PortScope, Protocol } from "./parse-port-scope.ts";

@@ -1,4 +1,4 @@
-import { getPublicSuffix } from "tldts";
+import type * as Tldts from "tldts";
 
 /**
  * Whether the names directly below this one belong to different owners, as
@@ -11,10 +11,16 @@ export function isPublicSuffix(name: string): boolean {
 }
 
 function publicSuffixOf(name: string): string | null {
-  return getPublicSuffix(name, {
+  return publicSuffixList().getPublicSuffix(name, {
     allowPrivateDomains: true,
     extractHostname: false,
     validateHostname: false,
     detectIp: false,
   });
+}
+
+/** Only wildcards need the list, and reading it takes longer than all else that `terok-shield allow ADDRESS` does. */
+function publicSuffixList(): typeof Tldts {
+  // The build bundles it: unlike an import, a `require` that esbuild bundles runs when it is first called.
+  return require("tldts") as typeof Tldts;
 }

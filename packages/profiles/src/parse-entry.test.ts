@@ -68,6 +68,15 @@ test.each([
   expect(renderEntry(entry)).toBe(text);
 });
 
+test.each(["example.com:443/tcp", "*.example.com:80-90", "[2001:db8::/32]:443/udp", "10.0.0.0/8"])(
+  "%s is the same after it was written as JSON and read again",
+  (text) => {
+    const entry = parseEntry(text, options);
+    expect(JSON.parse(JSON.stringify(entry))).toEqual(entry);
+    expect(renderEntry(JSON.parse(JSON.stringify(entry)) as AllowlistEntry)).toBe(text);
+  },
+);
+
 test("a range is what the caller's parser makes of it: a mapped address needs no brackets any more", () => {
   const unmap = { canonicaliseRange: (text: string) => text.replace("::ffff:", "") };
   expect(renderEntry(parseEntry("[::ffff:192.0.2.7]:443", unmap))).toBe("192.0.2.7:443");

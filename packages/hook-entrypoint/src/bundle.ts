@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { lstatSync, readFileSync, realpathSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { BUNDLE_FILE, BUNDLE_VERSION, type BundleManifest } from "./contract.ts";
 import { parseObject } from "./oci-state.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
@@ -12,6 +12,8 @@ export interface Bundle {
   path(file: keyof typeof BUNDLE_FILE): string;
   /** The content of a file that the manifest lists, checked against its digest. */
   read(file: keyof typeof BUNDLE_FILE): string;
+  /** True when the manifest is another by now. */
+  isReplaced(): boolean;
 }
 
 /**
@@ -20,22 +22,27 @@ export interface Bundle {
  */
 export function openBundle(directory: string): Bundle {
   checkDirectory(directory);
-  const manifest = parseManifest(readOwnFile(join(directory, BUNDLE_FILE.manifest)));
+  const sealed = readOwnFile(join(directory, BUNDLE_FILE.manifest));
+  const manifest = parseManifest(sealed);
   return {
     directory,
     manifest,
+    isReplaced: () => !readOwnFile(join(directory, BUNDLE_FILE.manifest)).equals(sealed),
     path: (file) => join(directory, BUNDLE_FILE[file]),
     read: (file) => {
       const name = BUNDLE_FILE[file];
       const content = readOwnFile(join(directory, name));
-      if (manifest.files[name] !== digest(content)) {
-        throw new ShieldRefusal(
-          `${name} in ${directory} is not what prepare wrote. Run terok-shield prepare again`,
-        );
-      }
+      if (manifest.files[name] !== digest(content)) throw new ShieldRefusal(renderMismatch(name, directory));
       return content.toString("utf8");
     },
   };
+}
+
+/** The cli writes its state first: when that is another than the rest was made from, it was interrupted in between. */
+function renderMismatch(name: string, directory: string): string {
+  if (name !== BUNDLE_FILE.state)
+    return `${name} in ${directory} is not what prepare wrote. Run terok-shield prepare again`;
+  return `${name} in ${directory} is not what its bundle was made from. Run terok-shield up --repair ${basename(directory)}`;
 }
 
 /** @throws ShieldRefusal unless the directory is a real one and ours alone. */
@@ -62,7 +69,8 @@ export function checkDirectory(directory: string): void {
     throw new ShieldRefusal(`the state directory ${JSON.stringify(directory)} is open to others`);
 }
 
-function readOwnFile(path: string): Buffer {
+/** @throws ShieldRefusal unless it is a regular file that nobody else can change. */
+export function readOwnFile(path: string): Buffer {
   let stat: ReturnType<typeof lstatSync>;
   try {
     stat = lstatSync(path);
@@ -95,6 +103,7 @@ function parseManifest(content: Buffer): BundleManifest {
   return manifest;
 }
 
-function digest(content: Buffer): string {
+/** SHA-256 in hex. */
+export function digest(content: Buffer): string {
   return createHash("sha256").update(content).digest("hex");
 }

@@ -51,6 +51,8 @@ test("a listing becomes lines: the rules in their order, then the rest by name",
 const set = (change: object) => ({
   set: { family: "inet", name: "s", table: "t", type: "ipv4_addr", ...change },
 });
+const destinations = (...elements: unknown[][]) =>
+  set({ flags: ["interval"], elem: elements.map((concat) => ({ concat })) });
 const match = (right: unknown) => rule(1, { match: { op: "==", left: { ct: { key: "state" } }, right } });
 const metaMatch = (key: string, right: unknown, op = "==") =>
   rule(1, { match: { op, left: { meta: { key } }, right } });
@@ -77,7 +79,21 @@ describe("is the same:", () => {
     ],
     ["the order of a match's values", [match(["new", "related"])], [match(["related", "new"])]],
     ["the order in an anonymous set", [match({ set: [22, 53] })], [match({ set: [53, 22] })]],
-    ["what a timed set learned", [set({ timeout: 9, elem: ["192.0.2.1"] })], [set({ timeout: 9 })]],
+    [
+      "what a timed set learned",
+      [set({ flags: ["timeout"], timeout: 9, elem: ["192.0.2.1"] })],
+      [set({ flags: ["timeout"], timeout: 9 })],
+    ],
+    [
+      "what ends by itself in a set without a timeout for all",
+      [
+        set({
+          flags: ["interval", "timeout"],
+          elem: [{ elem: { val: { prefix: { addr: "192.0.2.0", len: 28 } }, timeout: 600, expires: 12 } }],
+        }),
+      ],
+      [set({ flags: ["interval", "timeout"] })],
+    ],
     [
       "the flag dynamic, which older nft leaves out of a timed set",
       [set({ timeout: 9, flags: ["timeout", "dynamic"] })],
@@ -87,6 +103,12 @@ describe("is the same:", () => {
       "tcp as a number, where /etc/protocols is missing",
       [metaMatch("l4proto", 6)],
       [metaMatch("l4proto", "tcp")],
+    ],
+    ["udp as a number", [metaMatch("l4proto", 17, "!=")], [metaMatch("l4proto", "udp", "!=")]],
+    [
+      "the protocol of a destination as a number",
+      [destinations(["192.0.2.1", 6, 443], ["192.0.2.1", 17, 443])],
+      [destinations(["192.0.2.1", "udp", 443], ["192.0.2.1", "tcp", 443])],
     ],
     [
       "the version of nft",
@@ -109,7 +131,38 @@ describe("is not the same:", () => {
     ["the hook of a chain", [{ chain: { hook: "output" } }], [{ chain: {} }]],
     ["an element more", [set({ elem: ["192.0.2.1"] })], [set({ elem: ["192.0.2.1", "192.0.2.2"] })]],
     ["the ends of a range", [match({ range: [1, 9] })], [match({ range: [9, 1] })]],
-    ["the timeout of a set", [set({ timeout: 9 })], [set({ timeout: 8 })]],
+    [
+      "the timeout of a set",
+      [set({ flags: ["timeout"], timeout: 9 })],
+      [set({ flags: ["timeout"], timeout: 8 })],
+    ],
+    ["a flag", [set({ flags: ["interval", "timeout"] })], [set({ flags: ["timeout"] })]],
+    ["the type of a timed set", [set({ flags: ["timeout"] })], [set({ flags: ["timeout"], type: "mark" })]],
+    [
+      "the order of a set's types",
+      [set({ type: ["mark", "verdict"] })],
+      [set({ type: ["verdict", "mark"] })],
+    ],
+    [
+      "an element of a set whose timeout nobody can see to be one",
+      [set({ timeout: 9, elem: ["192.0.2.1"] })],
+      [set({ timeout: 9 })],
+    ],
+    [
+      "the order in a destination",
+      [destinations(["192.0.2.1", "tcp", 443])],
+      [destinations(["tcp", "192.0.2.1", 443])],
+    ],
+    [
+      "a port that is a protocol's number",
+      [destinations(["192.0.2.1", "tcp", 17])],
+      [destinations(["192.0.2.1", "tcp", "udp"])],
+    ],
+    [
+      "the protocol of a destination",
+      [destinations(["192.0.2.1", 6, 443])],
+      [destinations(["192.0.2.1", "udp", 443])],
+    ],
     [
       "the timeout of an element",
       [set({ elem: [{ elem: { val: "192.0.2.1", timeout: 9 } }] })],

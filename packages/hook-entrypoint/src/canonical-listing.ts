@@ -28,26 +28,50 @@ export function sortLines(lines: readonly string[]): string[] {
 
 const VOLATILE_KEYS = new Set(["handle", "packets", "bytes", "expires"]);
 const UNORDERED_KEYS = new Set(["set", "elem", "flags", "right"]);
+/** nft takes the names of protocols from /etc/protocols (Debian: netbase), and shows numbers where that is missing. */
+const PROTOCOLS = new Map<unknown, string>([
+  [6, "tcp"],
+  [17, "udp"],
+]);
 
 function canonical(value: unknown, key: string): unknown {
   if (Array.isArray(value)) {
     const items = value.map((item) => canonical(item, ""));
+    if (key === "concat") return nameProtocol(items);
     return UNORDERED_KEYS.has(key) ? items.sort((left, right) => compareText(left, right)) : items;
   }
   if (typeof value !== "object" || value === null) return value;
-  if (isNumberedTcp(value, key)) return canonical({ ...value, right: "tcp" }, key);
-  // What a resolver learned is not policy, and nft before 1.1 does not list the flag `dynamic`.
-  const isTimedSet = "timeout" in value && "type" in value && "table" in value;
-  const entries = Object.entries(isTimedSet ? { ...value, elem: undefined, flags: ["timeout"] } : value)
+  const entries = Object.entries(stable(value, key))
     .filter(([name, item]) => !VOLATILE_KEYS.has(name) && item !== undefined)
     .sort(([left], [right]) => (left < right ? -1 : 1));
   return Object.fromEntries(entries.map(([name, item]) => [name, canonical(item, name)]));
 }
 
-/** nft takes the names of protocols from /etc/protocols (Debian: netbase), and shows numbers where that is missing. */
-function isNumberedTcp(value: { left?: unknown; right?: unknown }, key: string): boolean {
-  const left = value.left as { meta?: { key?: unknown } | null } | null | undefined;
-  return key === "match" && left?.meta?.key === "l4proto" && value.right === 6;
+interface ListedObject {
+  readonly type?: unknown;
+  readonly table?: unknown;
+  readonly flags?: unknown;
+  readonly left?: unknown;
+  readonly right?: unknown;
+}
+
+function stable(value: ListedObject, key: string): object {
+  const { type, table, flags, right } = value;
+  if (key === "match" && isProtocolMatch(value)) return { ...value, right: PROTOCOLS.get(right) ?? right };
+  if (type === undefined || table === undefined || !Array.isArray(flags)) return value;
+  // nft before 1.1 does not list `dynamic`. What a resolver learned and what ends by itself is not policy.
+  const listed = { ...value, flags: flags.filter((flag) => flag !== "dynamic") };
+  return flags.includes("timeout") ? { ...listed, elem: undefined } : listed;
+}
+
+function isProtocolMatch({ left }: ListedObject): boolean {
+  const { meta } = (left ?? {}) as { meta?: { key?: unknown } | null };
+  return meta?.key === "l4proto";
+}
+
+/** In an element of address, protocol and port. */
+function nameProtocol(items: readonly unknown[]): unknown[] {
+  return items.map((item, index) => (index === 1 ? (PROTOCOLS.get(item) ?? item) : item));
 }
 
 function compareText(left: unknown, right: unknown): number {

@@ -522,6 +522,43 @@ describe("the container's root", () => {
     };
     expect(faults(change)).toEqual(expected);
   });
+
+  const reached = "/var/tmp/intermediate-mountpoint-1000.0";
+  test.each<[string, string, string[]]>([
+    ["of vfs storage", `/.local/share/containers/storage/vfs/dir/${OTHER_ID}`, []],
+    [
+      "of a layer's parent",
+      "/.local/share/containers/storage/vfs/dir",
+      [`the mount of "${reached}" ${writes(PODMAN)}`],
+    ],
+    ["of the home", "", [`the mount of "${reached}" ${writes(SHIELD)}`]],
+    [
+      "of what another container keeps",
+      `/.local/share/containers/storage/vfs-containers/${OTHER_ID}/userdata`,
+      [`the mount of "${reached}" ${writes(PODMAN)}`],
+    ],
+  ])("mounted elsewhere, %s", (_, directory, expected) => {
+    const change: Change = (spec) => {
+      spec.root = { path: reached };
+    };
+    const extra = mounted(reached, "254:2", { root: `/@home/me${directory}`, type: "btrfs" });
+    expect(faults(change, { hostMounts: [...hostMounts, extra] })).toEqual(expected);
+  });
+
+  test("mounted elsewhere, is no layer by the name of a place that shows something else", () => {
+    const change: Change = (spec) => {
+      spec.root = { path: reached };
+    };
+    const layer = `/srv/${OTHER_ID}`;
+    const extra = [
+      mounted(reached, "254:2", { root: "/@home/me/.local/share/containers/storage", type: "btrfs" }),
+      mounted(layer, "254:2", { root: "/@home/me/.local/share/containers/storage", type: "btrfs" }),
+      mounted(layer, "254:9"),
+    ];
+    expect(faults(change, { hostMounts: [...hostMounts, ...extra] })).toEqual([
+      `the mount of "${reached}" ${writes(PODMAN)}`,
+    ]);
+  });
 });
 
 describe("/etc/resolv.conf", () => {

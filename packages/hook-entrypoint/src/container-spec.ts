@@ -92,9 +92,10 @@ function mountFaults({ root, mounts = [] }: ContainerSpec, check: SpecCheck): st
     const source = tree.source.startsWith("/") ? check.realPath(tree.source) : undefined;
     if (source === undefined) return [`the mount source ${JSON.stringify(tree.source)} does not exist`];
     if (check.manifest.trustedMounts.includes(source)) return [];
-    const isOwn = isPodmansOwn(source, check.containerId) || (tree === rootTree && isLayer(source));
+    const layer = tree === rootTree ? findLayer(source, check.hostMounts) : undefined;
+    const isOwn = layer !== undefined || isPodmansOwn(source, check.containerId);
     const fault =
-      findTreeFault({ source, writable: tree.writable, isOwn }, check) ??
+      findTreeFault({ source: layer ?? source, writable: tree.writable, isOwn }, check) ??
       (tree.recursive ? findFaultBelow(source, check) : undefined);
     return fault === undefined ? [] : [`the mount of ${JSON.stringify(tree.source)} ${fault}`];
   });
@@ -133,9 +134,20 @@ function isPodmansOwn(source: string, containerId: string): boolean {
   return source.includes(`/${containerId}/`) || /\/volumes\/[^/]+\/_data(\/|$)/.test(source);
 }
 
-/** A container's root in podman's storage. */
-function isLayer(source: string): boolean {
-  return /\/[0-9a-f]{64}(\/merged)?$/.test(source);
+/**
+ * The place in podman's storage of a container's root. With a user namespace, podman 5 mounts the root where that
+ * may reach it, and names only this other place.
+ */
+function findLayer(root: string, hostMounts: readonly MountPoint[]): string | undefined {
+  const shown = locate(root, hostMounts);
+  const isSame = (path: string) => {
+    const { device, path: inside } = locate(path, hostMounts);
+    return device === shown.device && inside === shown.path;
+  };
+  const elsewhere = hostMounts
+    .filter((mount) => contains(mount.root, shown.path))
+    .map((mount) => join(mount.path, shown.path.slice(mount.root.length)));
+  return [root, ...elsewhere].find((path) => /\/[0-9a-f]{64}(\/merged)?$/.test(path) && isSame(path));
 }
 
 /** `ro` does not reach the file systems that are mounted below a recursive bind. */

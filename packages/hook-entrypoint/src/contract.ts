@@ -3,7 +3,11 @@
  * so that no name or key lives twice.
  */
 
+export { BUNDLE_FILE } from "./bundle-file.ts";
+export { parseConfirmation } from "./confirmation.ts";
 export { FORBIDDEN_DEVICES, findMountFault } from "./container-spec.ts";
+export { identifyHelper, TIMER_NAME } from "./identify-helper.ts";
+export { findMarker, MARKER_ZONE, renderMarker } from "./marker.ts";
 
 /** Raised whenever a hook of another version could misread a bundle; the hook refuses any other. */
 export const BUNDLE_VERSION = 1;
@@ -17,32 +21,6 @@ export const ANNOTATION = {
   auditEnabled: "terok.shield.audit_enabled",
   upstreamDns: "terok.shield.upstream_dns",
   dnsTier: "terok.shield.dns_tier",
-} as const;
-
-/** Files of a container's bundle, relative to it. */
-export const BUNDLE_FILE = {
-  manifest: "bundle.json",
-  ruleset: "ruleset.nft",
-  listing: "listing.json",
-  resolvConf: "resolv.conf",
-  hosts: "hosts",
-  dnsmasqConf: "dnsmasq.conf",
-  dnsServers: "dns-servers",
-  /** What dnsmasq reads: the hook's copy, for the length of its check with one name more. */
-  activeDnsServers: "dns-servers.active",
-  dnsmasqPid: "dnsmasq.pid",
-  dnsmasqLog: "dnsmasq.log",
-  ulogdConf: "ulogd.conf",
-  ulogdPid: "ulogd.pid",
-  packetLog: "packets.jsonl",
-  ulogdLog: "ulogd.log",
-  audit: "audit.jsonl",
-  runtime: "runtime.json",
-  /** Why the hook last refused, for the command that started the container. */
-  refusal: "refusal.txt",
-  /** The cli's own: what was asked for and the policy in force. */
-  state: "state.json",
-  hooks: "hooks",
 } as const;
 
 /**
@@ -100,4 +78,22 @@ export interface RuntimeRecord {
   readonly ownerPid: number;
   /** Podman's hosts file of the container, where the hook added the names of a static tier. */
   readonly hostsFile?: string;
+}
+
+/**
+ * What the hook does to the resolver of a running container, in its network namespace, once the cli has written
+ * dns-servers.active (and for a restart dnsmasq.conf): it prints a ResolverReply when dnsmasq follows that file.
+ */
+export type ResolverStage = "reloadResolver" | "restartResolver";
+
+/** Standard input of a ResolverStage, as JSON. */
+export interface ResolverRequest {
+  /** Names to ask for afterwards, so that their addresses are open at once and known. */
+  readonly ask: readonly string[];
+}
+
+/** What a ResolverStage prints, as JSON. */
+export interface ResolverReply {
+  /** Of each name asked for; none where it has none or did not answer in time. For display: the container could forge them. */
+  readonly answers: Readonly<Record<string, readonly string[]>>;
 }

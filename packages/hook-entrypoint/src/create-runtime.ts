@@ -1,10 +1,10 @@
-import { appendFileSync, lstatSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, lstatSync, readFileSync, realpathSync } from "node:fs";
 import { basename } from "node:path";
 import { appendEvent } from "./audit-event.ts";
 import { type Bundle, openBundle } from "./bundle.ts";
 import { canonicalListing, sortLines } from "./canonical-listing.ts";
 import { findSpecFaults } from "./container-spec.ts";
-import { ANNOTATION, BUNDLE_VERSION, NEXT_TRANSACTION, type RuntimeRecord } from "./contract.ts";
+import { ANNOTATION, BUNDLE_VERSION, NEXT_TRANSACTION } from "./contract.ts";
 import { endHelpers } from "./helper-process.ts";
 import { parseMountInfo } from "./mount-points.ts";
 import { findForeignProcess, namespaceInode, readStartTime } from "./network-namespace.ts";
@@ -12,6 +12,7 @@ import type { OciState } from "./oci-state.ts";
 import { type ContainerSpec, parseContainerSpec } from "./parse-container-spec.ts";
 import { startResolver } from "./resolver.ts";
 import { runProgram } from "./run-program.ts";
+import { isRunning, readRuntimeRecord, writeRuntimeRecord } from "./runtime-record.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
 /** A set may list ten thousand addresses. */
@@ -24,11 +25,12 @@ const MAX_SHOWN_LENGTH = 300;
  */
 export async function createRuntime(state: OciState, stateDirectory: string): Promise<void> {
   const bundle = openBundle(stateDirectory);
+  const pid = checkState(state, bundle);
+  const spec = checkSpec(state, bundle);
+  checkNamespace(pid);
+  checkNotInUse(state, bundle);
   try {
-    const pid = checkState(state, bundle);
-    const spec = checkSpec(state, bundle);
-    checkNamespace(pid);
-    endHelpers([bundle.path("dnsmasqConf"), bundle.path("ulogdConf")]);
+    endHelpers(bundle.directory);
     for (const transaction of bundle.read("ruleset").split(NEXT_TRANSACTION)) {
       runProgram(bundle.manifest.programs.nft, ["-f", "-"], transaction);
     }
@@ -36,7 +38,7 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
     startPacketReader(bundle);
     checkListing(bundle);
     const hostsFile = addHosts(bundle, spec, state.id);
-    writeRuntimeRecord(bundle, {
+    writeRuntimeRecord(bundle.directory, {
       containerId: state.id,
       pid,
       startTime: readStartTime(pid),
@@ -44,6 +46,8 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
       ownerPid: findMonitor(),
       ...(hostsFile === undefined ? {} : { hostsFile }),
     });
+    // Whoever changes the policy from here on finds the record, and so changes the kernel's rules, too.
+    if (bundle.isReplaced()) throw new ShieldRefusal("its policy changed during the start. Start it again");
     if (state.annotations[ANNOTATION.auditEnabled] === "true") {
       const { tier } = bundle.manifest.dns;
       appendEvent(bundle.directory, {
@@ -54,7 +58,7 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
       });
     }
   } catch (cause) {
-    endHelpers([bundle.path("dnsmasqConf"), bundle.path("ulogdConf")]);
+    endHelpers(bundle.directory);
     throw cause;
   }
 }
@@ -88,6 +92,7 @@ function checkSpec(state: OciState, bundle: Bundle): ContainerSpec {
     isSocket,
   });
   bundle.read("resolvConf");
+  bundle.read("state");
   if (faults.length > 0) throw new ShieldRefusal(faults.join("; "));
   return spec;
 }
@@ -105,12 +110,28 @@ function checkNamespace(pid: number): void {
   if (namespaceInode("self", "net") !== networkInode(pid)) {
     throw new ShieldRefusal("the hook is not in the container's network namespace");
   }
-  if (namespaceInode(process.ppid, "net") === networkInode(pid)) {
+  const starter = namespaceInode(process.ppid, "net");
+  if (starter === undefined) {
+    throw new ShieldRefusal(
+      `the network namespace of process ${process.ppid}, which started the hook, cannot be looked at`,
+    );
+  }
+  if (starter === networkInode(pid)) {
     throw new ShieldRefusal("the container is in the host's network namespace");
   }
   const foreign = findForeignProcess(pid);
   if (foreign !== undefined) {
     throw new ShieldRefusal(`process ${foreign} of another container is in the same network namespace`);
+  }
+}
+
+/** Its resolver would be taken away from it. */
+function checkNotInUse({ id }: OciState, { directory }: Bundle): void {
+  const record = readRuntimeRecord(directory);
+  if (record !== undefined && record.containerId !== id && isRunning(record)) {
+    throw new ShieldRefusal(
+      `the container ${record.containerId.slice(0, 12)} already runs with the bundle ${directory}`,
+    );
   }
 }
 
@@ -144,12 +165,6 @@ function checkListing(bundle: Bundle): void {
   }
 }
 
-function writeRuntimeRecord(bundle: Bundle, record: RuntimeRecord): void {
-  const path = bundle.path("runtime");
-  writeFileSync(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
-}
-
 /** The names of a static tier, in the file that podman mounts over /etc/hosts. */
 function addHosts(bundle: Bundle, spec: ContainerSpec, containerId: string): string | undefined {
   if (bundle.manifest.dns.tier === "dnsmasq") return undefined;
@@ -160,7 +175,7 @@ function addHosts(bundle: Bundle, spec: ContainerSpec, containerId: string): str
       "/etc/hosts is not podman's, so the allowed names cannot be added. Drop --no-hosts or the mount over it",
     );
   }
-  appendFileSync(source, names);
+  if (!readFileSync(source, "utf8").endsWith(names)) appendFileSync(source, names);
   return source;
 }
 

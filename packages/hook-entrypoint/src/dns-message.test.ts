@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseResponse, renderAnswer, renderQuery } from "./dns-message.ts";
+import { parseAddresses, parseResponse, renderAnswer, renderQuery } from "./dns-message.ts";
 
 const name = "probe.terok-shield.invalid";
 const addresses = {
@@ -38,7 +38,8 @@ test("a query comes back as an answer with its id", () => {
         // What follows the question (EDNS) is not repeated.
         const query = Buffer.concat([renderQuery(id, asked, type), extra]);
         const answer = renderAnswer(query, asked, addresses) ?? Buffer.alloc(0);
-        expect(parseResponse(answer)).toEqual({ id, responseCode: 0, answers: 1 });
+        expect(parseResponse(answer)).toEqual({ id, responseCode: 0, answers: 1, isTruncated: false });
+        expect(parseAddresses(answer)).toEqual([type === "A" ? "198.18.255.254" : "2001:2::ffff:ffff:fffe"]);
         expect(answer.subarray(-addresses[type].length)).toEqual(addresses[type]);
         expect(renderAnswer(query, `${asked}.x`, addresses)).toBeUndefined();
       },
@@ -73,16 +74,59 @@ describe("gets no answer:", () => {
 });
 
 test.each([
-  [refused(), { id: 7, responseCode: 5, answers: 0 }],
+  [withFlags(0x8185), { id: 7, responseCode: 5, answers: 0, isTruncated: false }],
+  [withFlags(0x8380), { id: 7, responseCode: 0, answers: 0, isTruncated: true }],
   [Buffer.alloc(11), undefined],
 ])("a response of %o is %o", (message, response) => {
   expect(parseResponse(message)).toEqual(response);
 });
 
+describe("the addresses of an answer", () => {
+  const QUESTION = ["01", "61", "00", "0001", "0001"].join("");
+  const record = (owner: string, type: string, data: string) =>
+    [owner, type, "0001", "0000003c", (data.length / 2).toString(16).padStart(4, "0"), data].join("");
+  const POINTER = "c00c";
+  const message = (...records: string[]) =>
+    Buffer.from(
+      ["0007", "8180", "0001", records.length.toString(16).padStart(4, "0"), "0000", "0000", QUESTION].join(
+        "",
+      ) + records.join(""),
+      "hex",
+    );
+  const V4 = record(POINTER, "0001", "c6120001");
+
+  test.each<[string, Buffer, string[]]>([
+    ["none", message(), []],
+    ["several", message(V4, record(POINTER, "0001", "c6120002")), ["198.18.0.1", "198.18.0.2"]],
+    [
+      "both families, the IPv6 in short",
+      message(V4, record(POINTER, "001c", "20010002000000000000000000000001")),
+      ["198.18.0.1", "2001:2::1"],
+    ],
+    [
+      "at the end of a chain of names",
+      message(record(POINTER, "0005", "0363646e00"), record("0363646e00", "0001", "c6120003")),
+      ["198.18.0.3"],
+    ],
+    ["beside other types", message(record(POINTER, "0010", "0161"), V4), ["198.18.0.1"]],
+    [
+      "of the wrong length",
+      message(record(POINTER, "0001", "c61200"), record(POINTER, "001c", "c6120001")),
+      [],
+    ],
+    ["before a cut", message(V4, V4).subarray(0, -1), ["198.18.0.1"]],
+    ["fewer than the header says", message(V4, ""), ["198.18.0.1"]],
+  ])("%s", (_, response, expected) => expect(parseAddresses(response)).toEqual(expected));
+});
+
 test("no message makes the readers throw", () => {
   for (let run = 0; run < 5000; run++) {
     const message = randomBytes(run % 80);
-    expect(() => [parseResponse(message), renderAnswer(message, name, addresses)]).not.toThrow();
+    expect(() => [
+      parseResponse(message),
+      parseAddresses(message),
+      renderAnswer(message, name, addresses),
+    ]).not.toThrow();
   }
   const damaged = fc.tuple(fc.nat(60), fc.nat(255), fc.nat(60));
   fc.assert(
@@ -90,12 +134,15 @@ test("no message makes the readers throw", () => {
       const query = renderQuery(1, name, "A");
       query[offset % query.length] = value;
       expect(() => renderAnswer(query.subarray(0, length), name, addresses)).not.toThrow();
+      const answer = renderAnswer(renderQuery(1, name, "AAAA"), name, addresses) ?? query;
+      answer[offset % answer.length] = value;
+      expect(() => parseAddresses(answer.subarray(0, length))).not.toThrow();
     }),
   );
 });
 
-function refused(): Buffer {
+function withFlags(flags: number): Buffer {
   const message = renderQuery(7, name, "A");
-  message.writeUInt16BE(0x8185, 2);
+  message.writeUInt16BE(flags, 2);
   return message;
 }

@@ -1,4 +1,6 @@
-/** Just enough of RFC 1035 to ask the container's resolver one question and to answer it. */
+import { SocketAddress } from "node:net";
+
+/** Just enough of RFC 1035 to ask the container's resolver one question, to answer it, and to read addresses. */
 
 const HEADER_LENGTH = 12;
 const TYPE_A = 1;
@@ -54,13 +56,53 @@ export interface Response {
   /** RFC 1035 section 4.1.1: 0 no error, 3 name error, 5 refused. */
   readonly responseCode: number;
   readonly answers: number;
+  /** The whole of it has to be asked for over TCP. */
+  readonly isTruncated: boolean;
 }
 
 export function parseResponse(message: Buffer): Response | undefined {
   if (message.length < HEADER_LENGTH) return undefined;
+  const flags = message.readUInt16BE(2);
   return {
     id: message.readUInt16BE(0),
-    responseCode: message.readUInt16BE(2) & 0xf,
+    responseCode: flags & 0xf,
     answers: message.readUInt16BE(6),
+    isTruncated: (flags & 0x0200) !== 0,
   };
+}
+
+/** The addresses among a response's answers, whichever name of a chain they belong to; those before a cut or a fault. */
+export function parseAddresses(message: Buffer): string[] {
+  const addresses: string[] = [];
+  try {
+    let offset = HEADER_LENGTH;
+    for (let left = message.readUInt16BE(4); left > 0; left--) offset = skipName(message, offset) + 4;
+    for (let left = message.readUInt16BE(6); left > 0; left--) {
+      offset = skipName(message, offset);
+      const type = message.readUInt16BE(offset);
+      const length = message.readUInt16BE(offset + 8);
+      const data = message.subarray(offset + 10, offset + 10 + length);
+      if (type === TYPE_A && data.length === 4) addresses.push(data.join("."));
+      if (type === TYPE_AAAA && data.length === 16) addresses.push(renderIpv6(data));
+      offset += 10 + length;
+    }
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+  }
+  return addresses;
+}
+
+/** Where a name ends that begins at `offset`: at its root or at a pointer. */
+function skipName(message: Buffer, offset: number): number {
+  for (let at = offset; ; ) {
+    const length = message.readUInt8(at);
+    if (length === 0) return at + 1;
+    if (length >= 0xc0) return at + 2;
+    at += 1 + length;
+  }
+}
+
+function renderIpv6(data: Buffer): string {
+  const groups = Array.from({ length: 8 }, (_, index) => data.readUInt16BE(index * 2).toString(16));
+  return new SocketAddress({ address: groups.join(":"), family: "ipv6" }).address;
 }

@@ -1,60 +1,49 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
+  appendFileSync,
   chmodSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { ANNOTATION, HOOK_DONE } from "./contract.ts";
+import {
+  enterNetwork,
+  holdNetwork,
+  installHook,
+  type Outcome,
+  runOn,
+  which,
+  writeBundle,
+} from "../testing/hook-lab.ts";
+import { ANNOTATION, HOOK_DONE, type RuntimeRecord } from "./contract.ts";
+import { namespaceInode, readStartTime } from "./network-namespace.ts";
 import { BUNDLE, CONTAINER_ID, mount, type StandInSpec, standInSpec } from "./stand-in-spec.ts";
 
-const BUILT = new URL("../dist/terok-shield-hook.js", import.meta.url);
 const isRoot = process.getuid?.() === 0;
+/** Where every hook of these tests runs: one that is broken then loads its rules here, and not into the machine's network. */
+const host = isRoot ? await holdNetwork() : undefined;
+afterAll(() => host?.kill("SIGKILL"));
 
 let parent: string;
-/** A directory with nothing in it but the hook. */
 let hook: string;
-beforeAll(() => {
-  if (!existsSync(BUILT)) throw new Error("dist/terok-shield-hook.js is missing. Run npm run build first");
-});
 beforeEach(() => {
-  parent = realpathSync(mkdtempSync(join(tmpdir(), "hook-")));
-  mkdirSync(join(parent, "alone"));
-  hook = join(parent, "alone", "terok-shield-hook.js");
-  copyFileSync(BUILT, hook);
+  ({ parent, hook } = installHook());
 });
 afterEach(() => rmSync(parent, { recursive: true }));
 
-interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function runHook(args: readonly string[], input: string | Buffer, netnsPid?: number): Outcome {
-  const command = [process.execPath, hook, ...args];
-  const entered =
-    netnsPid === undefined ? command : ["nsenter", `--target=${netnsPid}`, "--net", "--", ...command];
-  const { status, stdout, stderr } = spawnSync(entered[0] ?? "", entered.slice(1), {
-    cwd: join(parent, "alone"),
-    input,
-    encoding: "utf8",
-  });
-  return { status, stdout, stderr: stderr.replaceAll(parent, "") };
+/** @param entry what enters the container's network namespace, when the runtime has done so */
+function runHook(args: readonly string[], input: string | Buffer, entry: readonly string[] = []): Outcome {
+  const command = [...entry, process.execPath, hook, ...args];
+  return runOn(host, command, { cwd: join(parent, "alone"), input });
 }
 
 const refused = (reason: string): Outcome => ({ status: 1, stdout: "", stderr: `terok-shield: ${reason}\n` });
@@ -62,7 +51,7 @@ const refused = (reason: string): Outcome => ({ status: 1, stdout: "", stderr: `
 const state = (change: object = {}) => ({
   ociVersion: "1.0",
   id: CONTAINER_ID,
-  pid: process.pid,
+  pid: host?.pid ?? process.pid,
   bundle: "/nowhere",
   status: "created",
   annotations: {},
@@ -95,23 +84,13 @@ describe("alone in an empty directory the hook refuses", () => {
     ["a state without our annotation", ["createRuntime"], JSON.stringify(state()), NO_DIRECTORY],
     ["the same at poststop", ["poststop"], JSON.stringify(state()), NO_DIRECTORY],
     ["garbage at poststop", ["poststop"], "garbage", NOT_JSON],
-    [
-      "an unknown stage",
-      ["prestart", "/nowhere"],
-      JSON.stringify(state()),
-      '"prestart" is not a stage: createRuntime or poststop',
-    ],
-    [
-      "no stage",
-      [],
-      JSON.stringify(state(annotated("/nowhere"))),
-      "undefined is not a stage: createRuntime or poststop",
-    ],
+    ["an unknown stage", ["prestart", "/nowhere"], JSON.stringify(state()), '"prestart" is not a stage'],
+    ["no stage", [], JSON.stringify(state(annotated("/nowhere"))), "undefined is not a stage"],
     [
       "a stage that would reach the terminal",
       ["\u001b[2J\n\u202e", "/nowhere"],
       JSON.stringify(state()),
-      '"\\u001b[2J\\n\\u202e" is not a stage: createRuntime or poststop',
+      '"\\u001b[2J\\n\\u202e" is not a stage',
     ],
     [
       "a container without a process",
@@ -145,7 +124,7 @@ describe("alone in an empty directory the hook refuses", () => {
     ],
   ])("%s", (_, args, input, reason) => {
     expect(runHook(args, input)).toEqual(refused(reason));
-    expect(readdirSync(join(parent, "alone"))).toEqual(["terok-shield-hook.js"]);
+    expect(readdirSync(join(parent, "alone"))).toEqual(["terok-shield-hook.mjs"]);
   });
 
   test("a standard input that is closed", () => {
@@ -158,13 +137,108 @@ describe("alone in an empty directory the hook refuses", () => {
   });
 });
 
-test("poststop without helpers has nothing to do and nothing to say", () => {
-  expect(runHook(["poststop", join(parent, "gone")], JSON.stringify(state({ pid: undefined })))).toEqual({
-    status: 0,
-    stdout: "",
-    stderr: "",
+describe("poststop", () => {
+  const OTHER_ID = "f".repeat(64);
+  const silence = { status: 0, stdout: "", stderr: "" };
+  let directory: string;
+  let helper: ChildProcess;
+
+  beforeEach(async () => {
+    directory = join(parent, "web");
+    mkdirSync(directory, { mode: 0o700 });
+    helper = await spawnHelper(directory);
   });
+  afterEach(() => helper.kill("SIGKILL"));
+
+  test("ends what serves the container", () => {
+    expect(poststop([directory])).toEqual(silence);
+    expect(isThere(helper)).toBe(false);
+  });
+
+  test("without a bundle or helpers has nothing to do and nothing to say", () => {
+    expect(poststop([join(parent, "gone")])).toEqual(silence);
+    expect(isThere(helper)).toBe(true);
+  });
+
+  test("comes late, to a container that was replaced by another of its name, and leaves that alone", () => {
+    writeRecord({ ...recordOf(process.pid), containerId: OTHER_ID });
+    expect(poststop([directory])).toEqual(silence);
+    expect(isThere(helper)).toBe(true);
+  });
+
+  test.each<[string, Partial<RuntimeRecord>]>([
+    ["of an older run of the same container", { pid: 2 ** 22 }],
+    ["of another container, which has ended", { containerId: OTHER_ID, startTime: "1" }],
+    ["of another container, whose pid came round again", { containerId: OTHER_ID, networkNamespace: 1 }],
+  ])("is not held up by a record %s", (_, change) => {
+    writeRecord({ ...recordOf(process.pid), ...change });
+    expect(poststop([directory])).toEqual(silence);
+    expect(isThere(helper)).toBe(false);
+  });
+
+  describe("with the directory in an annotation, which an image may bring,", () => {
+    const byAnnotation = (annotation = directory) => poststop([], annotated(annotation));
+
+    test("ends what serves the container of the record", () => {
+      writeRecord(recordOf(process.pid));
+      expect(byAnnotation()).toEqual(silence);
+      expect(isThere(helper)).toBe(false);
+    });
+
+    test.each<[string, () => void]>([
+      ["there is no record", () => {}],
+      [
+        "another container runs there",
+        () => writeRecord({ ...recordOf(process.pid), containerId: OTHER_ID }),
+      ],
+      [
+        "another container ran there",
+        () => writeRecord({ ...recordOf(2 ** 22, "1"), containerId: OTHER_ID }),
+      ],
+      [
+        "others may write there",
+        () => {
+          writeRecord(recordOf(process.pid));
+          chmodSync(directory, 0o777);
+        },
+      ],
+    ])("ends nothing when %s", (_, prepare) => {
+      prepare();
+      expect(byAnnotation()).toEqual(silence);
+      expect(isThere(helper)).toBe(true);
+    });
+  });
+
+  function poststop(args: readonly string[], change: object = {}): Outcome {
+    return runHook(["poststop", ...args], JSON.stringify(state({ pid: undefined, ...change })));
+  }
+
+  function writeRecord(record: RuntimeRecord): void {
+    writeFileSync(join(directory, "runtime.json"), JSON.stringify(record), { mode: 0o600 });
+  }
 });
+
+function recordOf(pid: number, startTime = readStartTime(process.pid)): RuntimeRecord {
+  const networkNamespace = namespaceInode(process.pid, "net") ?? 0;
+  return { containerId: CONTAINER_ID, pid, startTime, networkNamespace, ownerPid: process.pid };
+}
+
+/** What looks like the dnsmasq of a bundle. */
+async function spawnHelper(directory: string): Promise<ChildProcess> {
+  const args = ["-c", "echo ready; read line", "x", `--conf-file=${directory}/dnsmasq.conf`];
+  const helper = spawn("/bin/sh", args, { argv0: "dnsmasq", stdio: ["pipe", "pipe", "inherit"] });
+  await once(helper.stdout, "data");
+  return helper;
+}
+
+/** One that has ended and was not reaped yet has no command line any more. */
+function isThere({ pid }: ChildProcess): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8") !== "";
+  } catch {
+    return false;
+  }
+}
 
 /** The namespaces alone need root; what runs in them is a shell. */
 describe.skipIf(!isRoot)("in a container's network namespace the hook", () => {
@@ -185,10 +259,7 @@ table inet terok_shield {
   const path = (name: string) => join(directory, name);
 
   beforeAll(async () => {
-    container = spawn("unshare", ["--net", "sh", "-c", "echo ready; read _"], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    if (container.stdout !== null) await once(container.stdout, "data");
+    container = await holdNetwork(host === undefined ? [] : enterNetwork(host));
   });
   afterAll(() => container.kill("SIGKILL"));
 
@@ -225,10 +296,50 @@ table inet terok_shield {
     expect(existsSync(path("refusal.txt"))).toBe(false);
   });
 
+  test("comes up the same when two hooks fire in one start", () => {
+    expect([run(), run()]).toEqual([done(), done()]);
+    expect(inContainer("nft", "list", "tables")).toBe("table inet terok_shield\n");
+    expect(readFileSync(join(userdata, "hosts"), "utf8")).toBe(
+      "127.0.0.1 localhost\n198.18.0.10 good.test\n",
+    );
+  });
+
+  test("ends what an earlier run left behind", async () => {
+    const helper = await spawnHelper(directory);
+    expect(run()).toEqual(done());
+    expect(isThere(helper)).toBe(false);
+  });
+
   test("enters the namespace itself when it was started outside", () => {
     const input = JSON.stringify(ociState());
     expect(runHook(["createRuntime"], input)).toEqual(done());
     expect(inContainer("nft", "list", "tables")).toBe("table inet terok_shield\n");
+  });
+
+  test("refuses a bundle with which another container runs, and leaves what serves that alone", async () => {
+    const helper = await spawnHelper(directory);
+    const record = { ...recordOf(process.pid), containerId: "f".repeat(64) };
+    writeFileSync(path("runtime.json"), JSON.stringify(record), { mode: 0o600 });
+    expect(run()).toEqual(refused("the container ffffffffffff already runs with the bundle /containers/web"));
+    expect(isThere(helper)).toBe(true);
+    helper.kill("SIGKILL");
+  });
+
+  test("refuses a container that is not the bundle's, and leaves what serves that alone", async () => {
+    const helper = await spawnHelper(directory);
+    writeSpec((spec) => {
+      spec.mounts = spec.mounts.filter(({ destination }) => destination !== "/etc/resolv.conf");
+    });
+    expect(runHook(["createRuntime"], JSON.stringify(ociState()), enterNetwork(container))).toEqual(
+      refused("/etc/resolv.conf is not the shield's; drop the option that changes it"),
+    );
+    expect(isThere(helper)).toBe(true);
+    helper.kill("SIGKILL");
+  });
+
+  test("refuses when the policy changes while it is at work", () => {
+    writeFiles({ programs: { nft: program(`echo >> ${path("bundle.json")}; exec ${which("nft")} "$@"`) } });
+    expect(run()).toEqual(refused("its policy changed during the start. Start it again"));
   });
 
   const sealed = (reason: string) =>
@@ -241,6 +352,11 @@ table inet terok_shield {
       "a ruleset with one byte changed",
       () => writeFileSync(path("ruleset.nft"), RULESET.replace("drop", "dr0p")),
       sealed("ruleset.nft"),
+    ],
+    [
+      "a state that is newer than what was made from it",
+      () => appendFileSync(path("state.json"), " "),
+      "state.json in /containers/web is not what its bundle was made from. Run terok-shield up --repair web",
     ],
     ["an empty ruleset", () => truncateSync(path("ruleset.nft")), sealed("ruleset.nft")],
     [
@@ -409,7 +525,7 @@ table inet terok_shield {
   test("refuses a state directory that is a symbolic link", () => {
     const link = join(parent, "web");
     symlinkSync(directory, link);
-    expect(runHook(["createRuntime", link], JSON.stringify(ociState()), container.pid)).toEqual(
+    expect(runHook(["createRuntime", link], JSON.stringify(ociState()), enterNetwork(container))).toEqual(
       refused('the state directory "/web" is really "/containers/web"; symbolic links are not followed'),
     );
   });
@@ -419,21 +535,31 @@ table inet terok_shield {
     renameSync(directory, moved);
     const annotations = { ...ociState().annotations, [ANNOTATION.stateDirectory]: moved };
     const input = JSON.stringify(ociState({ annotations }));
-    expect(runHook(["createRuntime", moved], input, container.pid)).toEqual(
+    expect(runHook(["createRuntime", moved], input, enterNetwork(container))).toEqual(
       refused("the bundle /containers/dev belongs to another container"),
     );
   });
 
   test("refuses a container in the network namespace of whoever starts it", () => {
-    expect(runHook(["createRuntime", directory], JSON.stringify(ociState({ pid: process.pid })))).toEqual(
+    expect(runHook(["createRuntime", directory], JSON.stringify(ociState({ pid: host?.pid })))).toEqual(
       refused(HOST_NETWORK),
     );
+  });
+
+  test("refuses when the network of whoever starts it cannot be looked at", () => {
+    const hidden = ["unshare", "--pid", "--fork", "--kill-child"];
+    expect(
+      runHook(["createRuntime", directory], JSON.stringify(ociState()), [
+        ...hidden,
+        ...enterNetwork(container),
+      ]),
+    ).toEqual(refused("the network namespace of process 0, which started the hook, cannot be looked at"));
   });
 
   test("refuses a network namespace in which another container runs", async () => {
     const other = spawn(
       "nsenter",
-      [`--target=${container.pid}`, "--net", "unshare", "--pid", "--fork", "sh", "-c", "echo $$; read _"],
+      [...enterNetwork(container).slice(1), "unshare", "--pid", "--fork", "sh", "-c", "echo $$; read _"],
       { stdio: ["pipe", "pipe", "inherit"] },
     );
     try {
@@ -464,8 +590,69 @@ table inet terok_shield {
     ]);
   });
 
+  test("leaves the reason in a bundle that an annotation names, and in no other directory", () => {
+    const startAnnotated = (annotation: string) => {
+      const annotations = { ...ociState().annotations, [ANNOTATION.stateDirectory]: annotation };
+      return runHook(["createRuntime"], JSON.stringify(ociState({ annotations })), enterNetwork(container));
+    };
+    writeFiles({ container: "dev" });
+    const { stderr } = startAnnotated(directory);
+    expect(stderr).toBe(`terok-shield: ${readFileSync(path("refusal.txt"), "utf8").replaceAll(parent, "")}`);
+    const other = join(parent, "keys");
+    mkdirSync(other, { mode: 0o700 });
+    expect(startAnnotated(other)).toEqual(
+      refused("/keys/bundle.json is missing. Run terok-shield prepare again"),
+    );
+    expect(readdirSync(other)).toEqual([]);
+  });
+
+  describe("asked about a container without a shield", () => {
+    const OTHER_ID = "f".repeat(64);
+    const silence = { status: 0, stdout: "", stderr: "" };
+    const ask = (pid: number | undefined, id = OTHER_ID) =>
+      runHook(["refuseJoiner", directory], JSON.stringify(state({ id, pid })));
+
+    beforeEach(() => {
+      expect(run()).toEqual(done());
+    });
+
+    test("refuses it in the network of the shielded one, and says so in the log", () => {
+      const reason =
+        "the container ffffffffffff would be in the shielded container's network, where it might undo the shield";
+      expect(ask(container.pid)).toEqual(refused(reason));
+      expect(auditLog().at(-1)).toEqual(
+        expect.objectContaining({ container: "web", action: "error", detail: reason }),
+      );
+    });
+
+    test.each<[string, () => Outcome]>([
+      ["in another network", () => ask(host?.pid)],
+      ["that has gone meanwhile", () => ask(2 ** 22)],
+      ["that is the shielded one", () => ask(container.pid, CONTAINER_ID)],
+      [
+        "when the shielded one has ended",
+        () => {
+          const record = JSON.parse(readFileSync(path("runtime.json"), "utf8"));
+          writeFileSync(path("runtime.json"), JSON.stringify({ ...record, startTime: "1" }));
+          return ask(container.pid);
+        },
+      ],
+      [
+        "when the record is not ours alone",
+        () => {
+          chmodSync(path("runtime.json"), 0o666);
+          return ask(container.pid);
+        },
+      ],
+    ])("lets one start %s", (_, act) => {
+      const before = auditLog();
+      expect(act()).toEqual(silence);
+      expect(auditLog()).toEqual(before);
+    });
+  });
+
   function run(change: object = {}): Outcome {
-    return runHook(["createRuntime", directory], JSON.stringify(ociState(change)), container.pid);
+    return runHook(["createRuntime", directory], JSON.stringify(ociState(change)), enterNetwork(container));
   }
 
   function done(): Outcome {
@@ -495,34 +682,22 @@ table inet terok_shield {
     readonly programs?: object;
   }
 
-  /** The bundle of a static tier, sealed as prepare does it. */
+  /** The bundle of a static tier. */
   function writeFiles({
     ruleset = RULESET,
     listing = JSON.stringify(LISTING),
     programs,
-    ...rest
+    ...manifest
   }: Content): void {
-    const files: Record<string, string> = {
+    const files = {
       "ruleset.nft": ruleset,
       "listing.json": listing,
       "resolv.conf": "nameserver 127.0.0.1\n",
+      "state.json": '{"revision":3}\n',
       hosts: "198.18.0.10 good.test\n",
     };
-    const manifest = {
-      version: 1,
-      container: "web",
-      dns: { tier: "dig" },
-      table: { family: "inet", name: "terok_shield" },
-      programs: { nft: which("nft"), nsenter: which("nsenter"), setpriv: which("setpriv"), ...programs },
-      protectedPaths: { unwritable: [join(parent, "containers")], unreachable: [] },
-      trustedMounts: [],
-      files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digest(content)])),
-      ...rest,
-    };
-    const bundle = { manifest, digest: digest(JSON.stringify(manifest)) };
-    for (const [name, content] of Object.entries({ ...files, "bundle.json": JSON.stringify(bundle) })) {
-      writeFileSync(path(name), content, { mode: 0o600 });
-    }
+    const usual = { nft: which("nft"), nsenter: which("nsenter"), setpriv: which("setpriv") };
+    writeBundle(directory, files, { programs: { ...usual, ...programs }, ...manifest });
   }
 
   /** Podman's specification with the paths of this test. */
@@ -554,20 +729,7 @@ table inet terok_shield {
   }
 
   function inContainer(...command: string[]): string {
-    return execFileSync("nsenter", [`--target=${container.pid}`, "--net", "--", ...command], {
-      encoding: "utf8",
-    });
+    const [file = "", ...args] = [...enterNetwork(container), ...command];
+    return execFileSync(file, args, { encoding: "utf8" });
   }
 });
-
-function which(program: string): string {
-  const environment = { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-  return execFileSync("/bin/sh", ["-c", `command -v ${program}`], {
-    encoding: "utf8",
-    env: environment,
-  }).trim();
-}
-
-function digest(content: string): string {
-  return createHash("sha256").update(content).digest("hex");
-}

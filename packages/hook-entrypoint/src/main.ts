@@ -1,45 +1,61 @@
 import { readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { appendEvent } from "./audit-event.ts";
-import { checkDirectory, openBundle } from "./bundle.ts";
-import { ANNOTATION, BUNDLE_FILE, HOOK_DONE } from "./contract.ts";
+import { checkDirectory, openBundle, readOwnFile } from "./bundle.ts";
+import { BUNDLE_FILE, HOOK_DONE } from "./contract.ts";
 import { createRuntime } from "./create-runtime.ts";
+import { endRun } from "./end-run.ts";
 import { escapeForTerminals } from "./escape-for-terminals.ts";
-import { endHelpers } from "./helper-process.ts";
 import { namespaceInode } from "./network-namespace.ts";
-import { MAX_STATE_LENGTH, type OciState, parseOciState } from "./oci-state.ts";
+import { MAX_STATE_LENGTH, type OciState, parseOciState, readAnnotatedDirectory } from "./oci-state.ts";
+import { refuseJoiner } from "./refuse-joiner.ts";
+import { changeResolver, parseResolverRequest } from "./resolver.ts";
 import { runProgram } from "./run-program.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
 /** crun runs hooks with umask 0. */
 process.umask(0o077);
 
+const [stage, givenDirectory] = process.argv.slice(2);
+const input = readInput();
 try {
-  await runStage(process.argv[2], process.argv[3]);
+  process.stdout.write(await runStage());
 } catch (cause) {
   const reason = renderReason(cause);
   process.stderr.write(`terok-shield: ${reason}\n`);
-  recordRefusal(process.argv[3], reason);
+  if (stage === "createRuntime") recordRefusal(reason);
   process.exitCode = 1;
 }
 
-async function runStage(stage: string | undefined, stateDirectory: string | undefined): Promise<void> {
-  const input = readInput();
-  const state = parseOciState(input);
-  const directory = stateDirectory ?? state.annotations[ANNOTATION.stateDirectory];
-  if (directory === undefined)
-    throw new ShieldRefusal(`the annotation ${ANNOTATION.stateDirectory} is missing`);
+/** @returns what to print */
+async function runStage(): Promise<string> {
   switch (stage) {
     case "createRuntime":
-      if (isInContainerNetwork(state)) await createRuntime(state, directory);
-      else enterContainerNetwork(state, directory, input);
-      process.stdout.write(`${HOOK_DONE}${state.pid}`);
-      return;
+      return shield(parseOciState(input));
     case "poststop":
-      return endHelpers([join(directory, BUNDLE_FILE.dnsmasqConf), join(directory, BUNDLE_FILE.ulogdConf)]);
+      endRun(parseOciState(input), givenDirectory);
+      return "";
+    case "refuseJoiner":
+      refuseJoiner(parseOciState(input), requireDirectory());
+      return "";
+    case "reloadResolver":
+    case "restartResolver":
+      return `${JSON.stringify(await changeResolver(stage, requireDirectory(), parseResolverRequest(input)))}\n`;
     default:
-      throw new ShieldRefusal(`${JSON.stringify(stage)} is not a stage: createRuntime or poststop`);
+      throw new ShieldRefusal(`${JSON.stringify(stage)} is not a stage`);
   }
+}
+
+function requireDirectory(): string {
+  if (givenDirectory === undefined) throw new ShieldRefusal("no state directory was given");
+  return givenDirectory;
+}
+
+async function shield(state: OciState): Promise<string> {
+  const directory = givenDirectory ?? readAnnotatedDirectory(state);
+  if (isInContainerNetwork(state)) await createRuntime(state, directory);
+  else enterContainerNetwork(state, directory);
+  return `${HOOK_DONE}${state.pid}`;
 }
 
 /** All of standard input, or enough of it to be too long for a state. */
@@ -65,10 +81,12 @@ function renderReason(cause: unknown): string {
 }
 
 /** Podman does not show what a hook prints, so the reason waits in the bundle for whoever started the container. */
-function recordRefusal(directory: string | undefined, reason: string): void {
+function recordRefusal(reason: string): void {
   try {
-    if (directory === undefined) return;
+    const directory = givenDirectory ?? readAnnotatedDirectory(parseOciState(input));
     checkDirectory(directory);
+    // An annotation may name any directory of ours.
+    if (givenDirectory === undefined) readOwnFile(join(directory, BUNDLE_FILE.manifest));
     writeFileSync(join(directory, BUNDLE_FILE.refusal), `${reason}\n`, { mode: 0o600 });
     appendEvent(directory, { action: "error", detail: reason });
   } catch {
@@ -81,10 +99,10 @@ function isInContainerNetwork({ pid }: OciState): boolean {
 }
 
 /** Node cannot change its namespace, so it starts itself again in the container's. */
-function enterContainerNetwork(state: OciState, directory: string, input: string): void {
+function enterContainerNetwork(state: OciState, directory: string): void {
   if (state.pid === undefined) throw new ShieldRefusal("the OCI state names no process");
   const { nsenter } = openBundle(directory).manifest.programs;
-  const self = [process.execPath, process.argv[1] ?? "", "createRuntime", directory];
+  const self = [process.execPath, ...process.argv.slice(1)];
   const said = runProgram(nsenter, [`--target=${state.pid}`, "--net", "--", ...self], input);
   if (said !== `${HOOK_DONE}${state.pid}`)
     throw new ShieldRefusal("the hook did not run in the container's network namespace");

@@ -31,7 +31,8 @@ export function readStartTime(pid: number): string {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
-function readNamespace(pid: number | "self", type: string): string | undefined {
+/** The name of a process's namespace; undefined when the process is gone or not ours to look at. */
+export function readNamespace(pid: number | "self", type: "net" | "pid"): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/${type}`);
   } catch {

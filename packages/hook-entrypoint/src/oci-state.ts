@@ -1,3 +1,4 @@
+import { ANNOTATION } from "./contract.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
 /** The state that a runtime hands to its hooks (OCI runtime specification, "State"). */
@@ -30,6 +31,14 @@ export function parseOciState(text: string): OciState {
   if (!isStringRecord(annotations))
     throw new ShieldRefusal("the OCI state holds annotations that are not text");
   return { id, bundle, pid: pid === 0 ? undefined : (pid as number | undefined), annotations };
+}
+
+/** The state directory that a container's annotation names: hostile, since an image may bring it. @throws ShieldRefusal when there is none. */
+export function readAnnotatedDirectory({ annotations }: OciState): string {
+  const directory = annotations[ANNOTATION.stateDirectory];
+  if (directory === undefined)
+    throw new ShieldRefusal(`the annotation ${ANNOTATION.stateDirectory} is missing`);
+  return directory;
 }
 
 /** @throws ShieldRefusal when the text is not one JSON object. */

@@ -1,17 +1,22 @@
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
-import { on, once } from "node:events";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import type { Bundle } from "./bundle.ts";
-import { parseResponse, type QueryType, type Response, renderAnswer, renderQuery } from "./dns-message.ts";
-import { findHelpers } from "./helper-process.ts";
+import { once } from "node:events";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { askAddresses, awaitMarker, awaitResponse } from "./ask-resolver.ts";
+import { type Bundle, digest, openBundle, readOwnFile } from "./bundle.ts";
+import { parseConfirmation, renderConfirmation } from "./confirmation.ts";
+import { BUNDLE_FILE, type ResolverReply, type ResolverRequest, type ResolverStage } from "./contract.ts";
+import { type Response, renderAnswer } from "./dns-message.ts";
+import { endHelpers, findHelpers } from "./helper-process.ts";
+import { findMarker, MARKER_ZONE, renderMarker, renderMarkerLine } from "./marker.ts";
+import { namespaceInode } from "./network-namespace.ts";
+import { parseObject } from "./oci-state.ts";
 import { runProgram } from "./run-program.ts";
+import { isRunning, readRuntimeRecord, replaceFile } from "./runtime-record.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
 /** What dnsmasq needs: to fill sets and copy marks, to bind port 53, and to drop the rest. */
 const CAPABILITIES = ["net_admin", "net_bind_service", "setuid", "setgid", "setpcap"];
-const ANSWER_DEADLINE_MILLISECONDS = 5_000;
-const RETRY_MILLISECONDS = 25;
 /** Benchmarking addresses (RFC 2544, RFC 5180): dnsmasq takes the documentation ranges for private. */
 const PROBE_ADDRESSES = {
   A: Buffer.from([198, 18, 255, 254]),
@@ -24,34 +29,144 @@ const REFUSED = 5;
 /**
  * Starts the container's dnsmasq in this network namespace and proves that it works before the container runs:
  * a name that only this check knows is asked for, its answer has to arrive in both sets; then the name is
- * taken away again and has to be refused.
+ * taken away again, and what no policy names has to be refused.
  */
 export async function startResolver(bundle: Bundle): Promise<void> {
-  const { manifest } = bundle;
-  if (manifest.dns.tier !== "dnsmasq") return;
-  if (manifest.programs.dnsmasq === undefined) throw new ShieldRefusal("the bundle names no dnsmasq");
+  if (bundle.manifest.dns.tier !== "dnsmasq") return;
   const servers = bundle.read("dnsServers");
-  const probeName = `${randomBytes(12).toString("hex")}.terok-shield.invalid`;
+  const probeName = `${randomName()}.${MARKER_ZONE}`;
   const upstream = await answerProbes(probeName);
   try {
-    rmSync(bundle.path("dnsmasqPid"), { force: true });
     writeFileSync(
       bundle.path("activeDnsServers"),
       `${servers}server=/${probeName}/127.0.0.1#${upstream.address().port}\n`,
+      { mode: 0o600 },
     );
-    runProgram(manifest.programs.setpriv, [
-      `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
-      "--inh-caps=-all",
-      manifest.programs.dnsmasq,
-      `--conf-file=${bundle.path("dnsmasqConf")}`,
-    ]);
+    putLogAside(bundle);
+    startDnsmasq(bundle);
     await checkSetsFill(bundle, probeName);
   } finally {
-    writeFileSync(bundle.path("activeDnsServers"), servers);
     upstream.close();
   }
-  process.kill(readPid(bundle), "SIGHUP");
-  await awaitResponse(probeName, "A", (response) => response.responseCode === REFUSED);
+  const marker = renderMarker(readRevision(bundle), randomName());
+  replaceFile(bundle.path("activeDnsServers"), servers + renderMarkerLine(marker));
+  signalReload(bundle);
+  await confirmServers(bundle);
+  await awaitResponse(`not-allowed.${randomName()}`, "A", ({ responseCode }) => responseCode === REFUSED);
+}
+
+/** What an earlier run learned says nothing about this one. */
+function putLogAside(bundle: Bundle): void {
+  const log = bundle.path("dnsmasqLog");
+  if (existsSync(log)) renameSync(log, bundle.path("earlierDnsmasqLog"));
+}
+
+/**
+ * Makes the dnsmasq of a running container follow the servers file that the cli wrote, or start anew with the
+ * configuration that it wrote, and asks it for some names. Runs in the container's network namespace.
+ * @throws ShieldRefusal when the resolver does not follow, or this is not that container's network namespace.
+ */
+export async function changeResolver(
+  stage: ResolverStage,
+  directory: string,
+  { ask }: ResolverRequest,
+): Promise<ResolverReply> {
+  const bundle = openBundle(directory);
+  checkIsInside(bundle);
+  if (bundle.manifest.dns.tier !== "dnsmasq")
+    throw new ShieldRefusal(`the bundle ${directory} has no resolver`);
+  readMarkedServers(bundle);
+  if (stage === "restartResolver") {
+    restartDnsmasq(bundle);
+  } else {
+    checkConfiguration(bundle);
+    signalReload(bundle);
+  }
+  await confirmServers(bundle);
+  return { answers: await askAddresses(ask) };
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/i;
+
+/** @throws ShieldRefusal when the text is no ResolverRequest. */
+export function parseResolverRequest(text: string): ResolverRequest {
+  const what = "the request on standard input";
+  const { ask } = parseObject(text, what);
+  if (!Array.isArray(ask) || !ask.every((name) => typeof name === "string" && HOST_NAME.test(name)))
+    throw new ShieldRefusal(`${what} names no list of names to ask for`);
+  return { ask };
+}
+
+/** dnsmasq fills the sets of the network namespace that it is started in. */
+function checkIsInside({ directory }: Bundle): void {
+  const record = readRuntimeRecord(directory);
+  if (record === undefined || !isRunning(record))
+    throw new ShieldRefusal(`no container runs with the bundle ${directory}`);
+  if (record.networkNamespace !== namespaceInode("self", "net"))
+    throw new ShieldRefusal(`this is not the network namespace of the container that runs with ${directory}`);
+}
+
+/** Queries of the moment in between are lost, so what could fail fails before the old one ends. */
+function restartDnsmasq(bundle: Bundle): void {
+  bundle.read("dnsmasqConf");
+  runProgram(dnsmasqOf(bundle), ["--test", `--conf-file=${bundle.path("dnsmasqConf")}`]);
+  endHelpers(bundle.directory, ["dnsmasq"]);
+  startDnsmasq(bundle);
+}
+
+/** Returns when it has its port and its pid file. */
+function startDnsmasq(bundle: Bundle): void {
+  bundle.read("dnsmasqConf");
+  rmSync(bundle.path("confirmedDnsServers"), { force: true });
+  rmSync(bundle.path("dnsmasqPid"), { force: true });
+  runProgram(bundle.manifest.programs.setpriv, [
+    `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
+    "--inh-caps=-all",
+    dnsmasqOf(bundle),
+    `--conf-file=${bundle.path("dnsmasqConf")}`,
+  ]);
+}
+
+function dnsmasqOf({ manifest }: Bundle): string {
+  const { dnsmasq } = manifest.programs;
+  if (dnsmasq === undefined) throw new ShieldRefusal("the bundle names no dnsmasq");
+  return dnsmasq;
+}
+
+/**
+ * A dnsmasq that was started with another configuration does not know which ports a new name opens, and would fill the
+ * sets of every port. @throws ShieldRefusal unless it was started with the present one.
+ */
+function checkConfiguration(bundle: Bundle): void {
+  const file = bundle.path("confirmedDnsServers");
+  const confirmed = existsSync(file) ? parseConfirmation(readOwnFile(file).toString("utf8")) : undefined;
+  if (confirmed?.configuration !== digest(Buffer.from(bundle.read("dnsmasqConf"))))
+    throw new ShieldRefusal(`dnsmasq was not started with the present ${BUNDLE_FILE.dnsmasqConf}`);
+}
+
+function signalReload(bundle: Bundle): void {
+  const pid = Number(readFileSync(bundle.path("dnsmasqPid"), "utf8"));
+  if (!findHelpers(bundle.directory, ["dnsmasq"]).includes(pid))
+    throw new ShieldRefusal("dnsmasq is not running");
+  process.kill(pid, "SIGHUP");
+}
+
+/** Leaves word of which servers file dnsmasq follows. What it was started with has been checked. */
+async function confirmServers(bundle: Bundle): Promise<void> {
+  const { servers, marker } = readMarkedServers(bundle);
+  await awaitMarker(marker);
+  const configuration = digest(Buffer.from(bundle.read("dnsmasqConf")));
+  replaceFile(
+    bundle.path("confirmedDnsServers"),
+    renderConfirmation({ servers: digest(servers), configuration }),
+  );
+}
+
+function readMarkedServers(bundle: Bundle): { readonly servers: Buffer; readonly marker: string } {
+  const servers = readOwnFile(bundle.path("activeDnsServers"));
+  const marker = findMarker(servers.toString("utf8"));
+  if (marker === undefined) throw new ShieldRefusal(`${bundle.path("activeDnsServers")} holds no marker`);
+  return { servers, marker };
 }
 
 async function checkSetsFill({ manifest }: Bundle, probeName: string): Promise<void> {
@@ -81,36 +196,13 @@ async function answerProbes(name: string): Promise<Socket> {
   return socket;
 }
 
-/** Asks until the answer is as wanted: dnsmasq takes a moment to be there and to read its servers again. */
-async function awaitResponse(
-  name: string,
-  type: QueryType,
-  isWanted: (response: Response) => boolean,
-): Promise<void> {
-  const socket = createSocket("udp4");
-  const id = randomInt(0xffff);
-  const query = renderQuery(id, name, type);
-  const ask = () => socket.send(query, 53, "127.0.0.1");
-  const retry = setInterval(ask, RETRY_MILLISECONDS);
-  try {
-    const signal = AbortSignal.timeout(ANSWER_DEADLINE_MILLISECONDS);
-    const messages = on(socket, "message", { signal });
-    ask();
-    for await (const [message] of messages) {
-      const response = parseResponse(message as Buffer);
-      if (response?.id === id && isWanted(response)) return;
-    }
-  } catch (cause) {
-    throw new ShieldRefusal(`dnsmasq does not answer as it should: ${(cause as Error).message}`);
-  } finally {
-    clearInterval(retry);
-    socket.close();
-  }
+/** Of the policy that the bundle was made from, for whoever reads the marker. */
+function readRevision(bundle: Bundle): number {
+  const { revision } = parseObject(bundle.read("state"), BUNDLE_FILE.state);
+  if (!Number.isSafeInteger(revision)) throw new ShieldRefusal(`${BUNDLE_FILE.state} names no revision`);
+  return revision as number;
 }
 
-function readPid(bundle: Bundle): number {
-  const pid = Number(readFileSync(bundle.path("dnsmasqPid"), "utf8"));
-  if (!findHelpers(bundle.path("dnsmasqConf")).includes(pid))
-    throw new ShieldRefusal("dnsmasq did not stay up");
-  return pid;
+function randomName(): string {
+  return randomBytes(12).toString("hex");
 }

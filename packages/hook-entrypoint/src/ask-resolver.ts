@@ -1,0 +1,141 @@
+import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { on, once, setMaxListeners } from "node:events";
+import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { parseAddresses, parseResponse, type QueryType, type Response, renderQuery } from "./dns-message.ts";
+import { ShieldRefusal } from "./shield-refusal.ts";
+
+const RESOLVER = { address: "127.0.0.1", port: 53 };
+/** dnsmasq takes a moment to be there, and another to read its servers again. */
+const PROOF_DEADLINE_MILLISECONDS = 5_000;
+const PROOF_RETRY_MILLISECONDS = 2;
+const RETRY_MILLISECONDS = 25;
+/** For names that their owner wants to know more about: an upstream that is slow must not keep him. */
+const ASK_DEADLINE_MILLISECONDS = 2_000;
+const ASK_RETRY_MILLISECONDS = 700;
+/** dnsmasq has 150 queries under way at most, and the container has its own. */
+const NAMES_AT_ONCE = 30;
+const NO_ERROR = 0;
+const NAME_ERROR = 3;
+
+/**
+ * Asks over UDP until the answer is as wanted.
+ * @throws ShieldRefusal when it never is.
+ */
+export async function awaitResponse(
+  name: string,
+  type: QueryType,
+  isWanted: (response: Response) => boolean,
+): Promise<void> {
+  try {
+    const signal = AbortSignal.timeout(PROOF_DEADLINE_MILLISECONDS);
+    await askOverUdp(name, type, isWanted, { signal, retryMilliseconds: RETRY_MILLISECONDS });
+  } catch (cause) {
+    throw new ShieldRefusal(`dnsmasq does not answer as it should: ${(cause as Error).message}`);
+  }
+}
+
+/**
+ * Waits until dnsmasq follows the servers file that holds the marker. Over TCP, since nobody else can listen there
+ * while dnsmasq does: a process in the container can take UDP queries away from it.
+ * @throws ShieldRefusal when it does not in time.
+ */
+export async function awaitMarker(marker: string): Promise<void> {
+  const signal = AbortSignal.timeout(PROOF_DEADLINE_MILLISECONDS);
+  let last = "no answer";
+  while (!signal.aborted) {
+    try {
+      const response = parseResponse(await askOverTcp(marker, "A", signal));
+      if (response?.responseCode === NAME_ERROR) return;
+      last = `response code ${response?.responseCode}`;
+    } catch (cause) {
+      if (!signal.aborted) last = (cause as Error).message;
+    }
+    await delay(PROOF_RETRY_MILLISECONDS);
+  }
+  throw new ShieldRefusal(`dnsmasq did not take over its names: ${last} to ${marker}`);
+}
+
+/** The addresses of names, both families. A name that has none, or is not answered in time, has an empty list. */
+export async function askAddresses(names: readonly string[]): Promise<Record<string, string[]>> {
+  const signal = AbortSignal.timeout(ASK_DEADLINE_MILLISECONDS);
+  setMaxListeners(0, signal);
+  const answers = new Map<string, string[]>();
+  for (let first = 0; first < names.length; first += NAMES_AT_ONCE) {
+    const batch = names.slice(first, first + NAMES_AT_ONCE);
+    const found = await Promise.all(batch.map((name) => askBothFamilies(name, signal)));
+    batch.forEach((name, index) => {
+      answers.set(name, found[index] ?? []);
+    });
+  }
+  return Object.fromEntries(answers);
+}
+
+async function askBothFamilies(name: string, signal: AbortSignal): Promise<string[]> {
+  const families = await Promise.all([
+    askAddressesOf(name, "A", signal),
+    askAddressesOf(name, "AAAA", signal),
+  ]);
+  return families.flat();
+}
+
+async function askAddressesOf(name: string, type: QueryType, signal: AbortSignal): Promise<string[]> {
+  try {
+    const answer = await askOverUdp(name, type, () => true, {
+      signal,
+      retryMilliseconds: ASK_RETRY_MILLISECONDS,
+    });
+    const { isTruncated, responseCode } = parseResponse(answer) ?? {};
+    if (responseCode !== NO_ERROR) return [];
+    return parseAddresses(isTruncated ? await askOverTcp(name, type, signal) : answer);
+  } catch {
+    return [];
+  }
+}
+
+async function askOverUdp(
+  name: string,
+  type: QueryType,
+  isWanted: (response: Response) => boolean,
+  { signal, retryMilliseconds }: { readonly signal: AbortSignal; readonly retryMilliseconds: number },
+): Promise<Buffer> {
+  signal.throwIfAborted();
+  const socket = createSocket("udp4");
+  const id = randomInt(0x10000);
+  const query = renderQuery(id, name, type);
+  const ask = () => socket.send(query, RESOLVER.port, RESOLVER.address);
+  const retry = setInterval(ask, retryMilliseconds);
+  try {
+    const messages = on(socket, "message", { signal });
+    ask();
+    for await (const [message] of messages) {
+      const response = parseResponse(message as Buffer);
+      if (response?.id === id && isWanted(response)) return message as Buffer;
+    }
+    throw new Error("no answer");
+  } finally {
+    clearInterval(retry);
+    socket.close();
+  }
+}
+
+/** RFC 1035 section 4.2.2: two bytes of length before each message. */
+async function askOverTcp(name: string, type: QueryType, signal: AbortSignal): Promise<Buffer> {
+  const socket = connect({ host: RESOLVER.address, port: RESOLVER.port, signal });
+  try {
+    await once(socket, "connect", { signal });
+    const query = renderQuery(randomInt(0x10000), name, type);
+    socket.write(Buffer.concat([Buffer.from([query.length >> 8, query.length & 0xff]), query]));
+    let received: Buffer = Buffer.alloc(0);
+    for await (const chunk of socket) {
+      received = Buffer.concat([received, chunk as Buffer]);
+      if (received.length < 2) continue;
+      const length = received.readUInt16BE(0);
+      if (received.length >= 2 + length) return received.subarray(2, 2 + length);
+    }
+    throw new Error("the connection was closed without an answer");
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,44 @@
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkDirectory, readOwnFile } from "./bundle.ts";
+import { BUNDLE_FILE, type RuntimeRecord } from "./contract.ts";
+import { namespaceInode, readStartTime } from "./network-namespace.ts";
+
+export function writeRuntimeRecord(directory: string, record: RuntimeRecord): void {
+  replaceFile(join(directory, BUNDLE_FILE.runtime), `${JSON.stringify(record)}\n`);
+}
+
+/** The last record that a start left in the bundle; undefined when there is none that is ours and whole. */
+export function readRuntimeRecord(directory: string): RuntimeRecord | undefined {
+  try {
+    checkDirectory(directory);
+    const record = JSON.parse(readOwnFile(join(directory, BUNDLE_FILE.runtime)).toString("utf8"));
+    return isRecord(record) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when the container that the record tells of still runs: a pid comes round again, its start time does not. */
+export function isRunning({ pid, startTime, networkNamespace }: RuntimeRecord): boolean {
+  try {
+    return readStartTime(pid) === startTime && namespaceInode(pid, "net") === networkNamespace;
+  } catch {
+    return false;
+  }
+}
+
+/** Whoever reads it meanwhile sees the old or the new, and never a part. */
+export function replaceFile(path: string, content: string): void {
+  writeFileSync(`${path}.new`, content, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function isRecord(value: unknown): value is RuntimeRecord {
+  const { containerId, pid, startTime, networkNamespace } = (value ?? {}) as Partial<RuntimeRecord>;
+  return (
+    typeof containerId === "string" &&
+    typeof startTime === "string" &&
+    [pid, networkNamespace].every((number) => Number.isSafeInteger(number) && Number(number) > 0)
+  );
+}

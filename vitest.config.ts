@@ -3,7 +3,15 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["packages/*/src/**/*.test.ts", "e2e/guards/**/*.test.ts"] } },
+      {
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts", "e2e/guards/**/*.test.ts"],
+          // Property tests take seconds on a busy machine. The limit is there for a test that hangs.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
       "e2e/vitest.config.ts",
     ],
   },

@@ -5,10 +5,11 @@ import { base } from "../../tsup.config.base.ts";
 export default defineConfig({
   ...base,
   entry: ["src/main.ts", "src/index.ts"],
-  // The workspace's packages are bundled, so that one tarball installs the product.
-  noExternal: [/^@terok-shield\//],
+  // The workspace's packages are bundled, so that one tarball installs the product; zod, since its many files take
+  // longer to find than to run.
+  noExternal: [/^@terok-shield\//, "zod"],
   async onSuccess() {
-    await cp("../hook-entrypoint/dist/terok-shield-hook.js", "dist/terok-shield-hook.js");
+    await cp("../hook-entrypoint/dist/terok-shield-hook.mjs", "dist/terok-shield-hook.mjs");
     await cp("../../profiles", "dist/profiles", { recursive: true });
   },
 });

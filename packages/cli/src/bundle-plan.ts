@@ -1,5 +1,10 @@
 import { createHash } from "node:crypto";
-import { renderDnsmasqConfig, renderHostsFile, renderServersFile } from "@terok-shield/dns-tier";
+import {
+  renderDnsmasqConfig,
+  renderHostsFile,
+  renderOpenServersFile,
+  renderServersFile,
+} from "@terok-shield/dns-tier";
 import {
   BUNDLE_FILE,
   BUNDLE_VERSION,
@@ -10,8 +15,8 @@ import {
   coversRange,
   expectedListing,
   type IpRange,
-  LEARNED_SETS,
   LOG_GROUP,
+  learnedSets,
   PRIVATE_RANGES,
   parseIpRange,
   renderIpRange,
@@ -19,24 +24,20 @@ import {
   subtractRanges,
   TABLE,
 } from "@terok-shield/nft-ruleset";
-import type { EgressPlan } from "./egress-plan.ts";
+import { type Composition, composePolicy, openExactNames } from "./compose-policy.ts";
+import { type ContainerState, renderContainerState } from "./container-state.ts";
+import { forNextStart } from "./expiry.ts";
 import { type HookPaths, renderHookDescriptors } from "./hook-descriptors.ts";
 import type { HostFacts } from "./host/host-facts.ts";
+import type { Moment } from "./host/moment.ts";
 
 export interface BundleRequest {
-  readonly container: string;
+  readonly state: ContainerState;
+  readonly moment: Moment;
   readonly directory: string;
-  readonly egress: EgressPlan;
-  /** Of a static tier: what each name resolved to. */
-  readonly resolved: ReadonlyMap<string, readonly string[]>;
-  readonly tier: BundleManifest["dns"]["tier"];
-  readonly upstream: string;
-  readonly dnsTimeoutSeconds: number;
-  readonly facts: HostFacts;
+  readonly facts: Pick<HostFacts, "programs">;
   readonly hookEntrypoint: string;
-  readonly auditEnabled: boolean;
   readonly protectedPaths: BundleManifest["protectedPaths"];
-  readonly trustedMounts: readonly string[];
 }
 
 export interface PlannedFile {
@@ -45,22 +46,27 @@ export interface PlannedFile {
   readonly mode: number;
 }
 
-/** Every file of a container's bundle, in the order in which to write them: the manifest seals the others. */
+/**
+ * Every file of a container's bundle, in the order in which to write them: the state comes first, since all is made from it,
+ * and the manifest, which seals the others, last. What the next start loads has no temporary allow and no bypass in it.
+ */
 export function planBundle(request: BundleRequest): PlannedFile[] {
-  const { directory, egress } = request;
-  const path = (file: keyof typeof BUNDLE_FILE) => `${directory}/${BUNDLE_FILE[file]}`;
-  const up = { kind: "up" } as const;
+  const { state, moment } = request;
+  const path = pathIn(request.directory);
+  const next = forNextStart(state, moment);
+  const start = composePolicy(next, moment);
   const sealed: Partial<Record<keyof typeof BUNDLE_FILE, string>> = {
-    ruleset: renderRulesetInParts(egress.policy, up).join(NEXT_TRANSACTION),
-    listing: `${JSON.stringify(expectedListing(egress.policy, up))}\n`,
-    resolvConf: renderResolvConf(request.tier),
-    ...(request.tier === "dnsmasq"
+    state: renderContainerState(state),
+    ruleset: renderRulesetInParts(start.policy, start.mode).join(NEXT_TRANSACTION),
+    listing: `${JSON.stringify(expectedListing(start.policy, start.mode))}\n`,
+    resolvConf: renderResolvConf(state.tier),
+    ...(state.tier === "dnsmasq"
       ? {
-          dnsmasqConf: renderDnsmasq(request, path),
-          dnsServers: renderServersFile(egress.names, request.upstream),
+          dnsmasqConf: renderDnsmasq(request, composePolicy(state, moment)),
+          dnsServers: renderServersFile(start.names, upstreamOf(state)),
         }
-      : { hosts: renderHostsFile(request.resolved) }),
-    ...(readsPackets(request) ? { ulogdConf: renderUlogdConf(request, path) } : {}),
+      : { hosts: renderHosts(next) }),
+    ...(readsPackets(request) ? { ulogdConf: renderUlogdConf(request) } : {}),
   };
   const files = Object.entries(sealed) as [keyof typeof BUNDLE_FILE, string][];
   const manifest = planManifest(
@@ -83,22 +89,46 @@ export function planBundle(request: BundleRequest): PlannedFile[] {
   ];
 }
 
+/** What the resolver of the running container reads: all that is open now, in bypass everything but what is denied. */
+export function renderActiveServers(state: ContainerState, moment: Moment, marker: string): string {
+  const { mode, names, closedInBypass } = composePolicy(state, moment);
+  return mode.kind === "down"
+    ? renderOpenServersFile(closedInBypass, upstreamOf(state), marker)
+    : renderServersFile(names, upstreamOf(state), marker);
+}
+
+function upstreamOf({ network }: ContainerState): string {
+  if (network.upstream === undefined) throw new Error("the dnsmasq tier needs an upstream");
+  return renderIpRange(network.upstream);
+}
+
+/** What the container finds in its hosts file: names that are closed stay out. */
+function renderHosts(state: ContainerState): string {
+  const open = new Set(openExactNames(state));
+  return renderHostsFile(new Map([...state.resolved].filter(([name]) => open.has(name))));
+}
+
+function pathIn(directory: string): (file: keyof typeof BUNDLE_FILE) => string {
+  return (file) => `${directory}/${BUNDLE_FILE[file]}`;
+}
+
 function planManifest(request: BundleRequest, files: Record<string, string>): BundleManifest {
   const { nft, nsenter, setpriv, dnsmasq, ulogd } = request.facts.programs;
+  const { container, tier, request: asked } = request.state;
   return {
     version: BUNDLE_VERSION,
-    container: request.container,
-    dns: request.tier === "dnsmasq" ? { tier: "dnsmasq", learnedSets: LEARNED_SETS } : { tier: request.tier },
+    container,
+    dns: tier === "dnsmasq" ? { tier, learnedSets: learnedSets(0) } : { tier },
     table: TABLE,
     programs: {
       nft,
       nsenter,
       setpriv,
-      ...(request.tier === "dnsmasq" && dnsmasq !== undefined ? { dnsmasq: dnsmasq.path } : {}),
+      ...(tier === "dnsmasq" && dnsmasq !== undefined ? { dnsmasq: dnsmasq.path } : {}),
       ...(readsPackets(request) && ulogd !== undefined ? { ulogd: ulogd.path } : {}),
     },
     protectedPaths: request.protectedPaths,
-    trustedMounts: request.trustedMounts,
+    trustedMounts: asked.trustedMounts,
     files,
   };
 }
@@ -122,18 +152,24 @@ function renderResolvConf(tier: string): string {
   return "# terok-shield: no DNS; allowed names are in /etc/hosts\nnameserver 127.0.0.1\noptions attempts:1 timeout:1\n";
 }
 
-function renderDnsmasq(
-  { facts, dnsTimeoutSeconds }: BundleRequest,
-  path: (file: keyof typeof BUNDLE_FILE) => string,
-): string {
-  if (facts.programs.dnsmasq === undefined) throw new Error("the dnsmasq tier needs dnsmasq");
+/** Where dnsmasq is gone from the machine, a change has to come into force all the same. */
+const OLDEST_DNSMASQ = [2, 87] as const;
+
+/**
+ * With temporary names in it too, so that a running container's resolver can start from it. A start without them has not
+ * all of the sets that their lines name, and dnsmasq fills those that are there.
+ */
+function renderDnsmasq({ state, facts, directory }: BundleRequest, { names }: Composition): string {
+  const path = pathIn(directory);
   return renderDnsmasqConfig({
-    version: facts.programs.dnsmasq.facts.version,
+    version: facts.programs.dnsmasq?.facts.version ?? OLDEST_DNSMASQ,
     serversFile: path("activeDnsServers"),
     pidFile: path("dnsmasqPid"),
     logFile: path("dnsmasqLog"),
-    sets: { family: TABLE.family, table: TABLE.name, ...LEARNED_SETS },
-    maximumTtlSeconds: dnsTimeoutSeconds,
+    table: TABLE,
+    learnedSets,
+    names,
+    maximumTtlSeconds: state.dnsTimeoutSeconds,
     refusedAnswers: PRIVATE_RANGES.flatMap(splitIntoBlocks),
   });
 }
@@ -143,17 +179,19 @@ function splitIntoBlocks(range: IpRange): string[] {
   const [first = "", last] = renderIpRange(range).split("-");
   const longest = range.family === 4 ? 32 : 128;
   if (last === undefined) return [first.includes("/") ? first : `${first}/${longest}`];
-  const blocks = Array.from({ length: longest + 1 }, (_, length) => parseIpRange(`${first}/${length}`));
-  const block = blocks.find((candidate) => coversRange([range], candidate)) ?? range;
+  let length = 0;
+  while (!coversRange([range], parseIpRange(`${first}/${length}`))) length++;
+  const block = parseIpRange(`${first}/${length}`);
   return [block, ...subtractRanges([range], [block])].flatMap(splitIntoBlocks);
 }
 
-function readsPackets({ auditEnabled, facts }: BundleRequest): boolean {
-  return auditEnabled && facts.programs.ulogd !== undefined;
+function readsPackets({ state, facts }: BundleRequest): boolean {
+  return state.auditEnabled && facts.programs.ulogd !== undefined;
 }
 
 /** ulogd.conf of the ulogd2 manual: packets of our group, one JSON line each. */
-function renderUlogdConf({ facts }: BundleRequest, path: (file: keyof typeof BUNDLE_FILE) => string): string {
+function renderUlogdConf({ facts, directory }: BundleRequest): string {
+  const path = pathIn(directory);
   const plugins = facts.programs.ulogd?.plugins ?? "";
   const names = ["inppkt_NFLOG", "raw2packet_BASE", "filter_IP2STR", "output_JSON"];
   return [

@@ -1,6 +1,6 @@
 import { parseProfileName } from "@terok-shield/profiles";
 import { parseDocument } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { ShieldError } from "./shield-error.ts";
 
 const port = integer({ first: 1, last: 65_535, what: "a port" });

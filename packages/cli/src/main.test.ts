@@ -33,12 +33,21 @@ const COMMANDS = [
   "prepare",
   "start",
   "restart",
+  "allow",
+  "deny",
+  "down",
+  "up",
+  "block",
   "status",
   "rules",
   "profiles",
   "preview",
   "resolve",
   "logs",
+  "list",
+  "setup",
+  "doctor",
+  "prune",
 ];
 
 describe("help", () => {
@@ -110,6 +119,33 @@ describe("a wrong command is one line, and leaves nothing in the user's home", (
     [1, "restart nothing", NOT_THERE],
     [1, "rules nothing", NOT_THERE],
     [1, "resolve nothing", NOT_THERE],
+    [2, "allow ../web good.test", NOT_A_NAME],
+    [2, "down ../web", NOT_A_NAME],
+    [2, "allow web", "missing required argument 'targets'"],
+    [2, "up", "missing required argument 'containers'"],
+    [1, "allow nothing good.test", NOT_THERE],
+    [1, "deny nothing 198.18.0.0/16", NOT_THERE],
+    [1, "down nothing", NOT_THERE],
+    [1, "up nothing", NOT_THERE],
+    [1, "block nothing", NOT_THERE],
+    [1, "expire nothing", NOT_THERE],
+
+    // Targets and durations.
+    [2, "allow web http://good.test", '"http://good.test" is a URL. Write only its host name.'],
+    [2, "deny web good.test 010.0.0.1", '"010.0.0.1" is not an IP address or CIDR range'],
+    [2, "deny web good.test:0", '"0" is not a port. Write 1-65535, without leading zeros.'],
+    [
+      2,
+      "allow web *.com",
+      '"*.com" opens the names of everybody who registers below com. Write the names that you mean.',
+    ],
+    [
+      2,
+      "allow web good.test --for 90x",
+      '"90x" is not a duration. Write a number and s, m, h or d, from 1s to 30d.',
+    ],
+    [2, "down web --for 31d", '"31d" is not a duration. Write a number and s, m, h or d, from 1s to 30d.'],
+    [1, "logs --container nothing", "There is no shielded container nothing. There is none at all."],
 
     // Options' values.
     [2, "preview --all", "--all belongs to --down. Write preview --down --all."],
@@ -124,6 +160,16 @@ describe("a wrong command is one line, and leaves nothing in the user's home", (
       2,
       "prepare web --publish 65536",
       "option '--publish <ports...>' argument '65536' is invalid. Use PORT, PORT/tcp or PORT/udp.",
+    ],
+    [
+      2,
+      "prepare web --format yaml",
+      "option '--format <format>' argument 'yaml' is invalid. Allowed choices are shell, json, quadlet, compose.",
+    ],
+    [
+      2,
+      "prepare web --json --format quadlet",
+      "option '--json' cannot be used with option '--format <format>'",
     ],
     [
       2,
@@ -251,6 +297,13 @@ test("prepare prints podman's options as one line of words, and notes beside it"
     (await terokShield("prepare", "web", "--profiles", "base", "mine", "--json")).stdout,
   );
   expect(json.podmanOptions).toEqual(stdout.trimEnd().split(" "));
+  const [asJson, asUnit] = await Promise.all(
+    ["json", "quadlet"].map((format) =>
+      terokShield("prepare", "web", "--profiles", "base", "mine", "--format", format),
+    ),
+  );
+  expect(JSON.parse(asJson?.stdout ?? "")).toEqual(json);
+  expect(asUnit).toMatchObject({ code: 0, stderr, stdout: expect.stringContaining("ContainerName=web\n") });
   expect(await terokShield("status", "web")).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^web {2}stopped {6}\w+ +base mine\n$/),

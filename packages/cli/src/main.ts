@@ -1,8 +1,12 @@
 #!/usr/bin/env node
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
+import type { ModeReport } from "./commands/change-mode.ts";
 import type { Prepared } from "./commands/prepare.ts";
+import { parseDuration } from "./duration.ts";
 import { type Host, openHost } from "./host/host.ts";
+import { addMaintenanceCommands } from "./maintenance-commands.ts";
+import type { PrepareFormat } from "./prepare-format.ts";
 import { isInputError, renderError, renderUsageError } from "./print/error.ts";
 import { EXIT, ShieldError } from "./shield-error.ts";
 
@@ -11,6 +15,8 @@ Examples:
   terok-shield run my-container -- alpine:latest sh
   terok-shield run my-container --profiles dev-standard my-project -- -it -v .:/src alpine:latest sh
   podman run $(terok-shield prepare my-container) alpine:latest
+  terok-shield allow my-container example.com '*.example.org:443' --for 30m
+  terok-shield deny my-container 198.51.100.0/24
   terok-shield status my-container
   terok-shield logs --container my-container -n 10
 
@@ -69,11 +75,17 @@ function createProgram(): Command {
     .option("--profiles <names...>", "allowlists, merged in this order")
     .option("--publish <ports...>", "container ports that will be published, as PORT[/udp]", parsePublished)
     .option("--trust-mount <paths...>", "mounts to accept although they hand over the host")
-    .option("--json", "print one JSON document")
+    .addOption(
+      new Option("--format <format>", "podman's options as they are, or a file with them for what starts it")
+        .choices(["shell", "json", "quadlet", "compose"] satisfies PrepareFormat[])
+        .default("shell"),
+    )
+    .addOption(new Option("--json", "as --format json").conflicts("format"))
     .action(async (container: string, options: PrepareOptions) => {
-      const [{ prepare }, { resolveTrusted }] = await Promise.all([
+      const [{ prepare }, { resolveTrusted }, { renderPrepared }] = await Promise.all([
         import("./commands/prepare.ts"),
         import("./commands/run.ts"),
+        import("./prepare-format.ts"),
       ]);
       const prepared = await prepare(host(), {
         container,
@@ -81,13 +93,13 @@ function createProgram(): Command {
         published: options.publish ?? [],
         trustedMounts: await resolveTrusted(options.trustMount ?? []),
       });
-      if (options.json !== true) {
-        warn(prepared);
-        print(`${prepared.podmanOptions.join(" ")}\n`);
-        return;
+      const format = options.json === true ? "json" : options.format;
+      if (format === "quadlet" || format === "compose") {
+        const { keepBundle } = await import("./host/bundle-use.ts");
+        await keepBundle(host(), prepared.container);
       }
-      const { tier, profiles, podmanOptions, notes } = prepared;
-      print(`${JSON.stringify({ container, tier, profiles, podmanOptions, notes })}\n`);
+      if (format !== "json") warn(prepared);
+      print(renderPrepared(prepared, format));
     });
   for (const verb of ["start", "restart"] as const) {
     root
@@ -100,6 +112,75 @@ function createProgram(): Command {
         process.exitCode = await commands[verb](host(), { container, podmanArguments, onPrepared: warn });
       });
   }
+  for (const verb of ["allow", "deny"] as const) {
+    root
+      .command(verb)
+      .description(
+        verb === "allow"
+          ? "open destinations, at once where the container runs, and at each later start"
+          : "close destinations, and end what flows to them; beats every allow",
+      )
+      .argument("<container>", "its name")
+      .argument(
+        "<targets...>",
+        "names, *.names, addresses or ranges; every port, or :PORT[-PORT][/tcp or /udp] after them",
+      )
+      .option("--for <duration>", "30s, 10m, 2h or 1d; for good when absent", parseDuration)
+      .option("--json", "print one JSON document")
+      .action(async (container: string, targets: string[], options: DecisionOptions) => {
+        const [commands, print_] = await Promise.all([
+          import("./commands/allow-deny.ts"),
+          import("./print/decision.ts"),
+        ]);
+        const report = await commands[verb](host(), { container, targets, ...secondsOf(options) });
+        if (options.json === true) return print(print_.renderDecisionJson(report));
+        print(print_.renderDecision(report, new Date()));
+        warn(report);
+      });
+  }
+  root
+    .command("down")
+    .description(
+      "open everything but what is denied and private, until up or the container's end; still audited",
+    )
+    .argument("<containers...>", "their names")
+    .option("--all", "private addresses, too")
+    .option("--for <duration>", "30s, 10m, 2h or 1d; then it comes back up by itself", parseDuration)
+    .option("--json", "print one JSON document a container")
+    .action(async (containers: string[], { all, ...options }: DecisionOptions & { all?: true }) => {
+      const { down } = await import("./commands/change-mode.ts");
+      await changeModes(containers, options, (container) =>
+        down(host(), { container, all: all === true, ...secondsOf(options) }),
+      );
+    });
+  root
+    .command("up")
+    .description("end bypass or a block")
+    .argument("<containers...>", "their names")
+    .option("--repair", "load the rules and start dnsmasq and ulogd anew, whatever there is")
+    .option("--json", "print one JSON document a container")
+    .action(async (containers: string[], options: { repair?: true; json?: true }) => {
+      const { up } = await import("./commands/change-mode.ts");
+      const repair = options.repair === true;
+      await changeModes(containers, options, (container) => up(host(), container, { repair }));
+    });
+  root
+    .command("block")
+    .description("let nothing in or out until up, also over restarts: for an incident")
+    .argument("<containers...>", "their names")
+    .option("--json", "print one JSON document a container")
+    .action(async (containers: string[], options: { json?: true }) => {
+      const { block } = await import("./commands/change-mode.ts");
+      await changeModes(containers, options, (container) => block(host(), container));
+    });
+  // For the process that waits for a lease's end.
+  root
+    .command("expire", { hidden: true })
+    .argument("<container>")
+    .action(async (container: string) => {
+      const { expire } = await import("./commands/change-mode.ts");
+      await expire(host(), container);
+    });
   root
     .command("status")
     .description(
@@ -186,10 +267,38 @@ function createProgram(): Command {
       const events = await readLogs(host(), { count, ...(container === undefined ? {} : { container }) });
       print(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
     });
+  addMaintenanceCommands(root, { host, print });
   return root;
 
   function host(): Host {
     return openHost({ stateDirectory: root.opts<{ stateDir?: string }>().stateDir });
+  }
+}
+
+interface DecisionOptions {
+  readonly for?: number;
+  readonly json?: true;
+}
+
+function secondsOf(options: DecisionOptions): { seconds?: number } {
+  return options.for === undefined ? {} : { seconds: options.for };
+}
+
+/** One container that cannot be changed leaves the others to be. */
+async function changeModes(
+  containers: readonly string[],
+  options: { readonly json?: true },
+  change: (container: string) => Promise<ModeReport>,
+): Promise<void> {
+  const { renderMode, renderModeJson } = await import("./print/mode.ts");
+  for (const container of containers) {
+    try {
+      const report = await change(container);
+      print(options.json === true ? renderModeJson(report) : renderMode(report, new Date()));
+      if (options.json !== true) warn(report);
+    } catch (cause) {
+      process.exitCode = report(cause);
+    }
   }
 }
 
@@ -200,6 +309,7 @@ interface RunOptions {
 
 interface PrepareOptions extends RunOptions {
   readonly publish?: { protocol: "tcp" | "udp"; port: number }[];
+  readonly format: PrepareFormat;
   readonly json?: true;
 }
 
@@ -224,8 +334,13 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-function warn({ notes }: Prepared): void {
-  for (const note of notes) process.stderr.write(`terok-shield: note: ${note}\n`);
+function warn({
+  notes,
+  container,
+  isRunning = true,
+}: Pick<Prepared, "notes"> & { readonly container?: string; readonly isRunning?: boolean }): void {
+  const later = isRunning ? [] : [`${container} does not run: this holds from its next start on`];
+  for (const note of [...later, ...notes]) process.stderr.write(`terok-shield: note: ${note}\n`);
 }
 
 function print(text: string): void {

@@ -15,7 +15,7 @@ const ADDRESS = `would choose an address of the container. ${NETWORK}`;
 const UNDER_NETWORK = `would change the network under the shield. ${NETWORK}`;
 const NAMES = "Drop it: terok-shield sets the name servers itself.";
 const POD =
-  "would put the container into the network of a pod. Drop it: the shield holds a single container.";
+  "would put the container into the network of a pod. Drop it: a shield is for one container, whose network others join with podman run --network=container:NAME.";
 const DESCRIPTORS =
   "would hand over an open file of the host, perhaps a connection past the shield. Drop it.";
 const ELSEWHERE = "would put the container where terok-shield does not find it again. Drop it.";

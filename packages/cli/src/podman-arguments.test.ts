@@ -15,6 +15,8 @@ const NOTHING: PodmanRunArguments = {
   interactive: false,
   tty: false,
   removes: false,
+  hostNames: [],
+  hasHostsFile: true,
   image: "alpine",
 };
 const tcp = (...ports: number[]) => ports.map((port) => ({ port, protocol: "tcp" as const }));
@@ -127,7 +129,13 @@ const ACCEPTED: readonly (readonly [flags: readonly string[], found: Partial<Pod
     ["--sysctl=net.ipv4.tcp_syncookies=0,kernel.shmmax=1", "--sysctl", "net.ipv6.conf.all.disable_ipv6=1"],
     {},
   ],
-  [["--no-hosts", "--add-host=a:1.2.3.4", "--hosts-file=none", "--no-hostname"], {}],
+  [["--add-host=a:1.2.3.4", "--hosts-file=none", "--no-hostname"], { hostNames: ["a"] }],
+  [
+    ["--add-host", "a;b.test:2001:db8::1", "--add-host=c:1.2.3.4,d:1.2.3.5"],
+    { hostNames: ["a", "b.test", "c", "d"] },
+  ],
+  [["--no-hosts"], { hasHostsFile: false }],
+  [["--no-hosts", "--no-hosts=false"], {}],
   [["--volumes-from", "other", "--env-file", "f", "--systemd=always", "--replace", "--preserve-fds=0"], {}],
   [["--seccomp-policy=default", "--tls-verify=0", "--disable-content-trust", "--pull", "never"], {}],
   [["--log-level=debug", "--storage-opt", "a=b", "--cgroup-manager", "cgroupfs", "--syslog"], {}],

@@ -2,7 +2,7 @@ import { PodmanArgumentError, refuse } from "./podman-arguments-error.ts";
 import { type MountSource, parseMounts, parseRootDirectory } from "./podman-arguments-mounts.ts";
 import { addPublished, type PublishedPort } from "./podman-arguments-ports.ts";
 import { judgeFlag } from "./podman-arguments-refusals.ts";
-import { scanPodmanFlags } from "./podman-arguments-scan.ts";
+import { scanPodmanFlags, splitList } from "./podman-arguments-scan.ts";
 
 export { PodmanArgumentError } from "./podman-arguments-error.ts";
 
@@ -17,6 +17,10 @@ export interface PodmanRunArguments {
   readonly tty: boolean;
   readonly removes: boolean;
   readonly restartPolicy?: string;
+  /** Names that the owner puts into the container's hosts file himself. */
+  readonly hostNames: readonly string[];
+  /** Podman writes a hosts file for the container. */
+  readonly hasHostsFile: boolean;
   readonly image: string;
 }
 
@@ -45,6 +49,7 @@ export function parsePodmanRunArguments(args: readonly string[]): PodmanRunArgum
     tty: isOn("tty"),
     removes: isOn("rm") || isOn("rmi"),
     ...(restartPolicy === undefined || restartPolicy === "" ? {} : { restartPolicy }),
+    hasHostsFile: !isOn("no-hosts"),
     image,
   };
 }
@@ -52,6 +57,7 @@ export function parsePodmanRunArguments(args: readonly string[]): PodmanRunArgum
 interface FoundFlags {
   readonly published: readonly PublishedPort[];
   readonly mountSources: readonly MountSource[];
+  readonly hostNames: readonly string[];
   /** The last value of each flag, which is the one that counts. */
   readonly flags: ReadonlyMap<string, string>;
   readonly rest: readonly string[];
@@ -60,6 +66,7 @@ interface FoundFlags {
 function readFlags(args: readonly string[]): FoundFlags {
   const flags = new Map<string, string>();
   const mountSources: MountSource[] = [];
+  const hostNames: string[] = [];
   let published: PublishedPort[] = [];
   const rest = scanPodmanFlags(args, (use) => {
     if (use.value.includes("\0"))
@@ -68,6 +75,12 @@ function readFlags(args: readonly string[]): FoundFlags {
     flags.set(use.name, use.value);
     mountSources.push(...parseMounts(use));
     if (use.name === "publish") published = addPublished(published, use);
+    if (use.name === "add-host") hostNames.push(...parseHostNames(use.value));
   });
-  return { published, mountSources, flags, rest };
+  return { published, mountSources, hostNames, flags, rest };
+}
+
+/** NAME[;NAME…]:ADDRESS; podman before 5.0 splits at commas, too. */
+function parseHostNames(value: string): string[] {
+  return splitList(value).flatMap((entry) => entry.split(":")[0]?.split(";") ?? []);
 }

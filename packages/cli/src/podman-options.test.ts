@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type PodmanOptionsRequest, renderPodmanOptions } from "./podman-options.ts";
+import { type PodmanOptionsRequest, renderPodmanOptions, yieldHosts } from "./podman-options.ts";
 import { planNetwork } from "./rootless-network.ts";
 
 const BUNDLE = "/home/me/.local/state/terok/shield/containers/web";
@@ -60,6 +60,7 @@ test("a container on pasta in a static tier, beside hooks of the machine", () =>
     "--cap-drop=NET_ADMIN",
     "--cap-drop=NET_RAW",
     "--cap-drop=SYS_ADMIN",
+    "--add-host=host.containers.internal:169.254.1.2",
     "--annotation=terok.shield.profiles=base,mine",
     "--annotation=terok.shield.name=web",
     `--annotation=terok.shield.state_dir=${BUNDLE}`,
@@ -104,4 +105,38 @@ test("podman 5 is told the hosts of a static tier when it creates the container,
     );
   expect(hosts(5)).toEqual(["--add-host=good.test:198.18.0.10", "--add-host=good.test:2001:2::10"]);
   expect(hosts(4)).toEqual([]);
+});
+
+test.each([
+  { kind: "slirp4netns", loopbackPorts: [5432], hosts: ["host.containers.internal:10.0.2.2"] },
+  { kind: "pasta", loopbackPorts: [5432], hosts: ["host.containers.internal:169.254.1.2"] },
+  { kind: "slirp4netns", loopbackPorts: [], hosts: [] },
+  { kind: "pasta", loopbackPorts: [], hosts: [] },
+] as const)(
+  "host.containers.internal is the host's loopback on $kind when ports of it are granted: $loopbackPorts",
+  ({ kind, loopbackPorts, hosts }) => {
+    const network = planNetwork(kind, loopbackPorts);
+    const options = renderPodmanOptions({ ...REQUEST, network, loopbackPorts });
+    expect(options.filter((option) => option.startsWith("--add-host"))).toEqual(
+      hosts.map((host) => `--add-host=${host}`),
+    );
+  },
+);
+
+describe("what the owner says of the hosts file himself", () => {
+  const hosts = ["--add-host=host.containers.internal:10.0.2.2", "--add-host=good.test:2001:2::10"];
+  const options = ["--name=web", ...hosts, "--cap-drop=NET_RAW"];
+
+  test.each<[string, string[], boolean, string[]]>([
+    ["nothing", [], true, hosts],
+    ["a name of ours", ["good.test"], true, hosts.slice(0, 1)],
+    ["other names", ["good", "test", "internal"], true, hosts],
+    ["that there shall be none", [], false, []],
+  ])("%s", (_, hostNames, hasHostsFile, left) => {
+    expect(yieldHosts(options, { hostNames, hasHostsFile })).toEqual([
+      "--name=web",
+      ...left,
+      "--cap-drop=NET_RAW",
+    ]);
+  });
 });

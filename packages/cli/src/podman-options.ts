@@ -1,5 +1,6 @@
 import { renderHostsEntries } from "@terok-shield/dns-tier";
 import { ANNOTATION, BUNDLE_VERSION, GATE_SYSCTL } from "@terok-shield/hook-entrypoint/contract";
+import { renderIpRange } from "@terok-shield/nft-ruleset";
 import type { RootlessNetwork } from "./rootless-network.ts";
 
 export interface PodmanOptionsRequest {
@@ -39,12 +40,32 @@ export function renderPodmanOptions(request: PodmanOptionsRequest): string[] {
     `--sysctl=${GATE_SYSCTL}=0`,
     `--volume=${request.resolvConf}:/etc/resolv.conf:ro,z`,
     ...["NET_ADMIN", "NET_RAW", "SYS_ADMIN"].map((capability) => `--cap-drop=${capability}`),
-    ...renderStaticHosts(request).map((entry) => `--add-host=${entry}`),
+    ...[...renderHostLoopback(request), ...renderStaticHosts(request)].map((entry) => `--add-host=${entry}`),
     // Every key, so that an annotation of the image never stands in for one of ours.
     ...Object.entries(annotations).map(
       ([key, value]) => `--annotation=${listItem(`${key}=${value}`, request.podmanMajor)}`,
     ),
   ];
+}
+
+/**
+ * The options of a container to whose owner's own arguments ours give way: podman would keep both entries of a
+ * name, ours first, and refuses any with --no-hosts.
+ */
+export function yieldHosts(
+  options: readonly string[],
+  { hostNames, hasHostsFile }: { readonly hostNames: readonly string[]; readonly hasHostsFile: boolean },
+): string[] {
+  return options.filter((option) => {
+    const [, name] = /^--add-host=([^:]*):/.exec(option) ?? [];
+    return name === undefined || (hasHostsFile && !hostNames.includes(name));
+  });
+}
+
+/** Podman's own entry points at an address of the host's that is not its loopback. */
+function renderHostLoopback({ network, loopbackPorts }: PodmanOptionsRequest): string[] {
+  if (loopbackPorts.length === 0) return [];
+  return network.hostLoopback.map((address) => `host.containers.internal:${renderIpRange(address)}`);
 }
 
 /**

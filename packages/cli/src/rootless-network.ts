@@ -1,3 +1,4 @@
+import type { DnsTier } from "@terok-shield/dns-tier";
 import { type EgressPolicy, parseIpRange } from "@terok-shield/nft-ruleset";
 
 export type NetworkKind = "slirp4netns" | "pasta";
@@ -40,5 +41,17 @@ export function planNetwork(kind: NetworkKind, loopbackPorts: readonly number[])
     option: `pasta:--dns-forward,${PASTA_DNS},--no-map-gw,-T,none,-U,none${hostGranted ? `,--map-host-loopback,${PASTA_HOST}` : ""}`,
     reserved: [PASTA_DNS, PASTA_HOST].map(parseIpRange),
     hostLoopback: [PASTA_HOST].map(parseIpRange),
+  };
+}
+
+/** What the network shows inside the container; only dnsmasq asks its resolver. */
+export function networkAddresses(
+  { upstream, reserved, hostLoopback }: RootlessNetwork,
+  { tier, loopbackPorts }: { readonly tier: DnsTier; readonly loopbackPorts: readonly number[] },
+): Pick<EgressPolicy, "upstream" | "reserved" | "hostLoopback"> {
+  return {
+    ...(tier === "dnsmasq" ? { upstream: parseIpRange(upstream) } : {}),
+    reserved,
+    hostLoopback: { addresses: hostLoopback, ports: loopbackPorts },
   };
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeTemporaryDirectory, writeFiles } from "../testing/temporary-directory.ts";
 import { createShield, type Shield } from "./shield.ts";
@@ -41,10 +42,38 @@ test("names that there are none of resolve to nothing", async () => {
   expect(await shield.resolve("web")).toMatchObject({ resolved: new Map(), unresolved: [] });
 });
 
+test("what is decided about a container that does not run waits for its next start", async () => {
+  await shield.preStart("web");
+  await shield.allowDomain("web", "*.good.example:443");
+  await shield.allowIp("web", "198.51.100.0/24");
+  await shield.denyDomain("web", "bad.good.example", { seconds: 600 });
+  await shield.denyIp("web", "198.51.100.9");
+  await shield.shieldBlock("web");
+  const state = JSON.parse(readFileSync(`${directory}/state/containers/web/state.json`, "utf8"));
+  const decided = state.decisions.map(({ verdict, entry }: Record<string, string>) => `${verdict} ${entry}`);
+  expect([state.mode, decided]).toEqual([
+    { kind: "block" },
+    ["allow *.good.example:443", "allow 198.51.100.0/24", "deny bad.good.example", "deny 198.51.100.9"],
+  ]);
+  await shield.shieldUp("web");
+  expect(await shield.shieldState("web")).toEqual({ kind: "stopped" });
+});
+
 describe("what its caller can mend is a ShieldError", () => {
   test.each<[string, (shield: Shield) => Promise<unknown>, string]>([
     ["a wrong name", ({ preStart }) => preStart("../web"), '"../web" is not a container name.'],
     ["no such container", ({ shieldState }) => shieldState("web"), "There is no shielded container web."],
+    [
+      "bypass of a stopped container",
+      ({ shieldDown }) => shieldDown("web"),
+      "There is no shielded container web.",
+    ],
+    ["a wrong target", ({ allowIp }) => allowIp("web", "010.0.0.1"), '"010.0.0.1" is not an IP address'],
+    [
+      "a time that is too long",
+      ({ denyDomain }) => denyDomain("web", "good.example", { seconds: 3_000_000 }),
+      '"3000000s" is not a duration.',
+    ],
     ["no rules", ({ listRules }) => listRules("web"), "There is no shielded container web."],
     ["an unknown profile", ({ preview }) => preview({ profiles: ["nod"] }), 'profile "nod" does not exist.'],
   ])("%s", async (_, call, message) => {

@@ -17,7 +17,7 @@ const PROGRAMS = {
 /** A machine with podman 4.3 and nothing that the shield can do without. */
 export const BARE_MACHINE: HostFacts = {
   podmanMajor: 4,
-  otherHooksDirectories: [],
+  otherHooksDirectories: async () => [],
   programs: {
     ...PROGRAMS,
     dig: "/usr/bin/dig",
@@ -29,7 +29,7 @@ export const BARE_MACHINE: HostFacts = {
 /** A machine with all that the shield can use. */
 export const FULL_MACHINE: HostFacts = {
   podmanMajor: 5,
-  otherHooksDirectories: ["/usr/share/containers/oci/hooks.d"],
+  otherHooksDirectories: async () => ["/usr/share/containers/oci/hooks.d"],
   programs: {
     ...BARE_MACHINE.programs,
     dnsmasq: {
@@ -58,7 +58,8 @@ export function makeTestHost({
 }: TestHost = {}): Host {
   const places = makeTestPlaces();
   writeFiles(places.config, files);
-  return { places, runCommand: scriptRunner(script), now, facts: async () => facts };
+  const moment = () => ({ date: now(), bootId: "boot-1", monotonicSeconds: 1000 });
+  return { places, runCommand: scriptRunner(script), now, moment, facts: async () => facts };
 }
 
 export function makeTestPlaces(): Places {
@@ -67,6 +68,7 @@ export function makeTestPlaces(): Places {
     state: `${directory}/state`,
     config: `${directory}/config`,
     bundledProfiles: fileURLToPath(new URL("../../../profiles", import.meta.url)),
-    hookEntrypoint: `${directory}/program/terok-shield-hook.js`,
+    hookEntrypoint: `${directory}/program/terok-shield-hook.mjs`,
+    program: `${directory}/program/main.js`,
   };
 }

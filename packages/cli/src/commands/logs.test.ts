@@ -4,6 +4,7 @@ import { writeFiles } from "../../testing/temporary-directory.ts";
 import { makeTestHost } from "../../testing/test-host.ts";
 import { appendAuditEvents } from "../host/audit-log.ts";
 import type { Host } from "../host/host.ts";
+import { ShieldError } from "../shield-error.ts";
 import { readLogs } from "./logs.ts";
 
 function event(container: string, second: number, detail = ""): AuditEvent {
@@ -32,7 +33,6 @@ describe("the newest events, oldest first", () => {
     ["of all containers together", { count: 3 }, [EVENTS[2], EVENTS[3], EVENTS[4]]],
     ["of all, fewer than asked for", { count: 100 }, EVENTS],
     ["of one container", { container: "a", count: 2 }, [EVENTS[2], EVENTS[4]]],
-    ["of a container that never was", { container: "c", count: 2 }, []],
   ])("%s", async (_, request, expected) => {
     expect(await readLogs(await makeHostWithLogs(EVENTS), request)).toEqual(expected);
   });
@@ -53,6 +53,17 @@ test("lines that are no events are left out", async () => {
 
 test("before the first container there are none", async () => {
   expect(await readLogs(makeTestHost(), { count: 10 })).toEqual([]);
+});
+
+test("of a container that never was there are none to show", async () => {
+  const logsOf = async (events: readonly AuditEvent[]) =>
+    readLogs(await makeHostWithLogs(events), { container: "c", count: 2 });
+  await expect(logsOf(EVENTS)).rejects.toThrow(
+    new ShieldError("There is no shielded container c. There are a, b."),
+  );
+  await expect(logsOf([])).rejects.toThrow(
+    new ShieldError("There is no shielded container c. There is none at all."),
+  );
 });
 
 test("a name that is no container's reaches no file", async () => {

@@ -1,12 +1,16 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { expectedListing, renderRuleset } from "@terok-shield/nft-ruleset";
+import { expectedListing, renderIpRange, renderRuleset } from "@terok-shield/nft-ruleset";
+import { renderEntry } from "@terok-shield/profiles";
 import { describe, expect, test } from "vitest";
 import { recordSelf } from "../../testing/record-self.ts";
 import { writeFiles } from "../../testing/temporary-directory.ts";
 import { BARE_MACHINE, FULL_MACHINE, makeTestHost, type TestHost } from "../../testing/test-host.ts";
-import { parseContainerState } from "../container-state.ts";
+import { decisionOf, RUN } from "../../testing/test-state.ts";
+import { composePolicy } from "../compose-policy.ts";
+import { type ContainerState, parseContainerState, renderContainerState } from "../container-state.ts";
 import type { Host } from "../host/host.ts";
 import type { HostFacts } from "../host/host-facts.ts";
+import { settle } from "../settle.ts";
 import { ShieldError } from "../shield-error.ts";
 import { type PrepareRequest, prepare } from "./prepare.ts";
 
@@ -16,6 +20,11 @@ const NAMES = { "profiles/mine.txt": "good.example\nother.example\n" };
 
 const bundleOf = ({ places }: Host) => `${places.state}/containers/web`;
 const readBundle = (host: Host, file: string) => readFileSync(`${bundleOf(host)}/${file}`, "utf8");
+const policyOf = (host: Host) => composePolicy(readState(host), host.moment());
+const namesOf = (host: Host) => {
+  const { exact, wildcards } = policyOf(host).names;
+  return [...exact.map(({ name }) => name), ...wildcards.map(({ parent }) => `*.${parent}`)];
+};
 const readState = (host: Host) => parseContainerState(readBundle(host, "state.json"), "state.json");
 const readAudit = (host: Host) =>
   readBundle(host, "audit.jsonl")
@@ -88,14 +97,17 @@ describe("with dnsmasq", () => {
         loopbackPorts: [],
       },
       tier: "dnsmasq",
-      names: { exact: ["good.example"], wildcards: ["wild.example"] },
+      revision: 1,
+      mode: { kind: "up" },
+      decisions: [],
     });
+    expect(namesOf(host)).toEqual(["good.example", "*.wild.example"]);
   });
 
   test("the ruleset and its listing are those of the recorded policy", async () => {
     const host = makeTestHost({ files: MINE });
     await prepare(host, REQUEST);
-    const { policy } = readState(host);
+    const { policy } = policyOf(host);
     expect(readBundle(host, "ruleset.nft")).toBe(renderRuleset(policy, { kind: "up" }));
     expect(JSON.parse(readBundle(host, "listing.json"))).toEqual(expectedListing(policy, { kind: "up" }));
   });
@@ -115,7 +127,7 @@ describe("what was edited counts at the next prepare", () => {
     const first = readBundle(host, "bundle.json");
     writeFiles(host.places.config, { "profiles/mine.txt": "better.example\n198.51.100.7\n" });
     await prepare(host, REQUEST);
-    expect(readState(host).names).toEqual({ exact: ["better.example"], wildcards: [] });
+    expect(namesOf(host)).toEqual(["better.example"]);
     expect(readBundle(host, "ruleset.nft")).toContain("198.51.100.7");
     expect(readBundle(host, "ruleset.nft")).not.toContain("203.0.113.0");
     expect(readBundle(host, "dns-servers")).toMatch(/^server=\/better.example\//);
@@ -127,7 +139,7 @@ describe("what was edited counts at the next prepare", () => {
     await prepare(host, { container: "web", profiles: ["base"] });
     writeFiles(host.places.config, { "profiles/base.txt": "mine.example\n" });
     await prepare(host, { container: "web", profiles: ["base"] });
-    expect(readState(host).names).toEqual({ exact: ["mine.example"], wildcards: [] });
+    expect(namesOf(host)).toEqual(["mine.example"]);
   });
 
   test("config.yml, and nothing of the old bundle stays in force", async () => {
@@ -144,7 +156,7 @@ describe("what was edited counts at the next prepare", () => {
     const { dns, files } = JSON.parse(readBundle(host, "bundle.json")).manifest;
     expect([dns, Object.keys(files)]).toEqual([
       { tier: "getent" },
-      ["ruleset.nft", "listing.json", "resolv.conf", "hosts"],
+      ["state.json", "ruleset.nft", "listing.json", "resolv.conf", "hosts"],
     ]);
   });
 });
@@ -194,14 +206,17 @@ describe("no state is written when", () => {
   });
 
   test("an entry cannot be enforced in the tier that the machine has", async () => {
-    for (const [line, facts] of [
-      ["good.example:443", FULL_MACHINE],
-      ["*.good.example", BARE_MACHINE],
+    for (const [lines, facts, place] of [
+      ["10.88.0.1\n10.0.2.2", { ...FULL_MACHINE, podmanMajor: 4 }, "mine.txt:2: 10.0.2.2 is of "],
+      ["\n*.good.example", BARE_MACHINE, "mine.txt:2: *.good.example needs dnsmasq"],
+      [
+        "good.example\n*.good.example:443",
+        FULL_MACHINE,
+        "mine.txt:1: good.example and *.good.example:443 give ",
+      ],
     ] as const) {
-      const host = makeTestHost({ files: { "profiles/mine.txt": `\n${line}\n` }, facts });
-      await expect(prepare(host, REQUEST)).rejects.toThrow(
-        `${host.places.config}/profiles/mine.txt:2: ${line} `,
-      );
+      const host = makeTestHost({ files: { "profiles/mine.txt": `${lines}\n` }, facts });
+      await expect(prepare(host, REQUEST)).rejects.toThrow(`${host.places.config}/profiles/${place}`);
       expect(existsSync(bundleOf(host))).toBe(false);
     }
   });
@@ -265,10 +280,13 @@ describe("in a static tier", () => {
         detail,
       })),
     );
-    expect(readState(host).policy.learned).toMatchObject({ ranges: [{ family: 4 }] });
+    const { learned } = policyOf(host).policy;
+    expect(learned.kind === "fixed" && learned.destinations.map(({ range }) => renderIpRange(range))).toEqual(
+      ["198.18.0.8"],
+    );
   });
 
-  test("answers are kept for an hour, failures not at all, and --force asks again", async () => {
+  test("answers are kept for an hour, failures not at all", async () => {
     let now = new Date("2026-12-01T10:00:00Z");
     const failing = { expect: "/usr/bin/getent ahosts other.example.", fails: { exitCode: 2 } };
     const host = makeTestHost({
@@ -279,11 +297,8 @@ describe("in a static tier", () => {
         getent("good.example", "198.18.0.1"),
         failing,
         // 59 minutes later only what failed is asked again.
-        failing,
-        // With renewNames, all is.
-        getent("good.example", "198.18.0.2"),
         getent("other.example", "198.18.0.3"),
-        // And an hour later.
+        // An hour later all is.
         getent("good.example", "198.18.0.4"),
         getent("other.example", "198.18.0.5"),
       ],
@@ -292,9 +307,7 @@ describe("in a static tier", () => {
       [...(await prepare(host, request)).resolved.values()].flat();
     expect(await addresses(REQUEST)).toEqual(["198.18.0.1"]);
     now = new Date("2026-12-01T10:59:59Z");
-    expect(await addresses(REQUEST)).toEqual(["198.18.0.1"]);
-    expect(await addresses({ ...REQUEST, renewNames: true })).toEqual(["198.18.0.2", "198.18.0.3"]);
-    expect(await addresses(REQUEST)).toEqual(["198.18.0.2", "198.18.0.3"]);
+    expect(await addresses(REQUEST)).toEqual(["198.18.0.1", "198.18.0.3"]);
     now = new Date("2026-12-01T11:59:59Z");
     expect(await addresses(REQUEST)).toEqual(["198.18.0.4", "198.18.0.5"]);
   });
@@ -361,7 +374,7 @@ describe("the network is podman's own choice, unless config.yml or an earlier st
     const host = makeTestHost({ files: { ...MINE, "config.yml": "loopback_ports: [80]\n" } });
     await prepare(host, { ...REQUEST, fixed: { network: "slirp4netns", loopbackPorts: [5432] } });
     expect(readState(host).request).toMatchObject({ network: "slirp4netns", loopbackPorts: [5432] });
-    expect(readState(host).policy.hostLoopback?.ports).toEqual([5432]);
+    expect(readState(host).network.hostLoopback?.ports).toEqual([5432]);
   });
 });
 
@@ -401,6 +414,165 @@ test("several at a time give one whole bundle", async () => {
   await Promise.all(
     ["mine", "base", "dev-node"].map((name) => prepare(host, { ...REQUEST, profiles: [name] })),
   );
-  const { policy } = readState(host);
+  const { policy } = policyOf(host);
+  expect(policy.revision).toBe(3);
   expect(readBundle(host, "ruleset.nft")).toBe(renderRuleset(policy, { kind: "up" }));
+});
+
+describe("what was decided about the container before", () => {
+  /** As a change of the running container would have recorded it. */
+  function decideOn(
+    host: Host,
+    texts: readonly string[],
+    change: Partial<ContainerState> = {},
+  ): ContainerState {
+    const state = readState(host);
+    const decisions = [...state.decisions, ...texts.map((text) => decisionOf(text))];
+    const changed = settle(state, { ...state, decisions, ...change });
+    writeFiles(bundleOf(host), { "state.json": renderContainerState(changed) });
+    return changed;
+  }
+  const decisionsOf = ({ decisions }: ContainerState) =>
+    decisions.map(({ verdict, entry }) => `${verdict} ${renderEntry(entry)}`);
+
+  test("stays: what is for good, denies that last, block; and counts on", async () => {
+    const host = makeTestHost({ files: MINE });
+    await prepare(host, REQUEST);
+    const before = decideOn(
+      host,
+      ["deny good.example", "allow a.test:443", "deny 198.18.0.7 --for 1h", "allow b.test --for 1h"],
+      { mode: { kind: "block" } },
+    );
+    const { notes } = await prepare(host, { ...REQUEST, profiles: ["base"] });
+    const after = readState(host);
+    expect(decisionsOf(after)).toEqual(["deny good.example", "allow a.test:443", "deny 198.18.0.7"]);
+    expect(after).toMatchObject({ mode: { kind: "block" }, revision: before.revision + 1 });
+    expect(after.scopes.byKey.get("tcp:443 udp:443")).toBe(before.scopes.byKey.get("tcp:443 udp:443"));
+    expect(after.request.profiles).toEqual(["base"]);
+    expect(readBundle(host, "ruleset.nft")).toBe(renderRuleset(policyOf(host).policy, { kind: "block" }));
+    expect(notes).toEqual([
+      "the container stays cut off until terok-shield up web",
+      "decided earlier, and still in force: deny good.example, allow a.test:443, deny 198.18.0.7",
+    ]);
+  });
+
+  test("ends with its run: bypass is over, and its queries are of another generation", async () => {
+    const host = makeTestHost({ files: MINE });
+    await prepare(host, REQUEST);
+    const before = decideOn(host, [], { mode: { kind: "down", privateRanges: "open", run: RUN } });
+    await prepare(host, REQUEST);
+    expect(readState(host)).toMatchObject({
+      mode: { kind: "up" },
+      queryGeneration: before.queryGeneration + 1,
+      flowGeneration: before.flowGeneration,
+    });
+  });
+
+  test("is not touched when the new profiles do not do", async () => {
+    const host = makeTestHost({ files: MINE });
+    await prepare(host, REQUEST);
+    decideOn(host, ["allow good.example:443"]);
+    const before = readBundle(host, "state.json");
+    writeFiles(host.places.config, { "profiles/mine.txt": "*.good.example:80\n" });
+    await expect(prepare(host, REQUEST)).rejects.toThrow(
+      "mine.txt:1: allow good.example:443 and *.good.example:80 give good.example",
+    );
+    expect(readBundle(host, "state.json")).toBe(before);
+  });
+
+  test("is refused, not dropped, where the machine cannot enforce it any more", async () => {
+    const files = { "profiles/mine.txt": "" };
+    const host = makeTestHost({ files });
+    await prepare(host, REQUEST);
+    decideOn(host, ["allow *.wild.example", "deny *.bad.example"]);
+    await expect(prepare({ ...host, facts: async () => BARE_MACHINE }, REQUEST)).rejects.toThrow(
+      /^allow \*\.wild\.example \(decided earlier\): \*\.wild\.example needs dnsmasq, [^\n]*$/,
+    );
+  });
+
+  test("is resolved in a static tier like a profile's names, and no name that is closed", async () => {
+    const host = makeTestHost({
+      files: NAMES,
+      facts: GETENT_MACHINE,
+      script: [
+        getent("good.example", "198.18.0.7"),
+        getent("other.example", "198.18.0.8"),
+        getent("more.example", "198.18.0.9"),
+      ],
+    });
+    await prepare(host, REQUEST);
+    decideOn(host, ["deny good.example", "allow more.example"]);
+    const { resolved, podmanOptions } = await prepare(host, REQUEST);
+    expect([...resolved.keys()]).toEqual(["other.example", "more.example"]);
+    expect(readBundle(host, "hosts")).toBe("198.18.0.8\tother.example\n198.18.0.9\tmore.example\n");
+    expect(podmanOptions.join(" ")).not.toContain("good.example");
+  });
+
+  test("while names were looked up is not lost", async () => {
+    const host = makeTestHost({ files: NAMES, facts: GETENT_MACHINE });
+    let isFirst = true;
+    const slow: Host = {
+      ...host,
+      runCommand: async () => {
+        if (isFirst) {
+          isFirst = false;
+          return { stdout: "" };
+        }
+        decideOn(host, ["deny good.example", "allow late.example"], {
+          resolved: new Map([["late.example", ["198.18.0.9"]]]),
+        });
+        return { stdout: "198.18.0.7  STREAM good.example\n" };
+      },
+    };
+    writeFiles(host.places.config, { "profiles/mine.txt": "good.example\n" });
+    await prepare(slow, REQUEST);
+    await prepare(slow, REQUEST);
+    const state = readState(host);
+    expect(decisionsOf(state)).toEqual(["deny good.example", "allow late.example"]);
+    expect(state.resolved).toEqual(new Map([["late.example", ["198.18.0.9"]]]));
+  });
+
+  test("and cannot be read is an error, and nothing is written", async () => {
+    const host = makeTestHost({ files: MINE });
+    await prepare(host, REQUEST);
+    const whole = readBundle(host, "state.json");
+    for (const [damaged, message] of [
+      [whole.slice(0, 100), "state.json is damaged or of another version"],
+      ["", "state.json is damaged or of another version"],
+      [whole.replace('"container":"web"', '"container":"db"'), 'state.json is of the container "db".'],
+    ] as const) {
+      writeFiles(bundleOf(host), { "state.json": damaged });
+      const before = readBundle(host, "bundle.json");
+      await expect(prepare(host, REQUEST)).rejects.toThrow(message);
+      expect([readBundle(host, "state.json"), readBundle(host, "bundle.json")]).toEqual([damaged, before]);
+    }
+  });
+
+  test("by a version that knew no decisions is nothing: the container is prepared as new", async () => {
+    const host = makeTestHost({ files: MINE });
+    writeFiles(host.places.state, {
+      "containers/web/state.json": JSON.stringify({ version: 1, container: "web" }),
+    });
+    for (const directory of ["", "/containers", "/containers/web"])
+      chmodSync(`${host.places.state}${directory}`, 0o700);
+    await prepare(host, REQUEST);
+    expect(readState(host)).toMatchObject({ revision: 1, decisions: [] });
+  });
+});
+
+test("only files whose content has changed are written", async () => {
+  const host = makeTestHost({ files: MINE });
+  await prepare(host, REQUEST);
+  const inodes = () =>
+    new Map(
+      readdirSync(bundleOf(host), { recursive: true }).map((file) => [
+        String(file),
+        statSync(`${bundleOf(host)}/${String(file)}`).ino,
+      ]),
+    );
+  const before = inodes();
+  await prepare(host, REQUEST);
+  const changed = [...inodes()].filter(([file, inode]) => before.get(file) !== inode).map(([file]) => file);
+  // The revision is new, and the state, the ruleset and its listing carry it.
+  expect(changed.sort()).toEqual(["bundle.json", "listing.json", "ruleset.nft", "state.json"]);
 });

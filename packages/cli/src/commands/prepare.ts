@@ -1,29 +1,37 @@
 import { chooseTier, type DnsTier, type TierChoice } from "@terok-shield/dns-tier";
 import { BUNDLE_FILE } from "@terok-shield/hook-entrypoint/contract";
-import { parseIpRange, renderIpRange } from "@terok-shield/nft-ruleset";
 import {
   composeProfiles,
   type ProfileEntry,
   ProfileError,
   parseProfile,
   parseProfileName,
+  renderEntry,
 } from "@terok-shield/profiles";
 import { bundleDirectory } from "../bundle-directory.ts";
 import { planBundle } from "../bundle-plan.ts";
+import { composePolicy, openExactNames } from "../compose-policy.ts";
 import { type Config, parseConfig } from "../config.ts";
 import { type ContainerName, parseContainerName } from "../container-name.ts";
-import { type ContainerState, renderContainerState } from "../container-state.ts";
-import { type EgressPlan, planEgress, withResolved } from "../egress-plan.ts";
+import { type ContainerState, type NewContainer, newContainerState } from "../container-state.ts";
+import { canonicaliseRange, type Decision } from "../decision.ts";
+import { describeConflict, describeEntries, findEntryFault, findFaults } from "../entry-faults.ts";
+import { forNextStart } from "../expiry.ts";
 import { appendAuditEvents } from "../host/audit-log.ts";
-import { ensurePrivateDirectory, readTextFile, withLock, writeFileAtomically } from "../host/files.ts";
+import { withBundleLock } from "../host/bundle-lock.ts";
+import { findContainerRun } from "../host/container-run.ts";
+import { ensurePrivateDirectory, readTextFile } from "../host/files.ts";
 import type { Host } from "../host/host.ts";
 import type { HostFacts } from "../host/host-facts.ts";
+import type { Moment } from "../host/moment.ts";
 import { readProfile } from "../host/profile-files.ts";
 import { findProtectedPaths } from "../host/protected-paths.ts";
-import { findRunningContainer } from "../host/running-container.ts";
+import { writeChangedFiles } from "../host/write-bundle.ts";
 import { renderPodmanOptions } from "../podman-options.ts";
-import { type NetworkKind, planNetwork } from "../rootless-network.ts";
+import { type NetworkKind, networkAddresses, planNetwork } from "../rootless-network.ts";
+import { settle } from "../settle.ts";
 import { ShieldError } from "../shield-error.ts";
+import { readEarlierState } from "./read-state.ts";
 import { resolveEntries } from "./resolve-entries.ts";
 
 export interface PrepareRequest {
@@ -32,12 +40,8 @@ export interface PrepareRequest {
   readonly profiles?: readonly string[];
   readonly published?: ContainerState["request"]["published"];
   readonly trustedMounts?: readonly string[];
-  /** Ask for names again although the answers kept are fresh. */
-  readonly renewNames?: boolean;
-  /** The caller brings the new policy into force in the kernel. */
-  readonly whileRunning?: boolean;
-  /** Of a container that exists: what cannot change any more, the tier only while it runs. */
-  readonly fixed?: Pick<ContainerState["request"], "network" | "loopbackPorts"> & { readonly tier?: DnsTier };
+  /** Of a container that exists: what cannot change any more. */
+  readonly fixed?: Pick<ContainerState["request"], "network" | "loopbackPorts">;
 }
 
 export interface Prepared {
@@ -52,8 +56,9 @@ export interface Prepared {
 }
 
 /**
- * Writes a container's bundle and says with which options podman has to create it.
- * @throws ShieldError before anything is written when profiles, configuration or the machine do not do.
+ * Writes a container's bundle and says with which options podman has to create it. What was decided about the container
+ * before stays: what is allowed and denied for good, denies that still last, and block.
+ * @throws ShieldError before anything is written when profiles, configuration, the machine or an earlier state do not do.
  */
 export async function prepare(host: Host, request: PrepareRequest): Promise<Prepared> {
   const container = parseContainerName(request.container);
@@ -63,70 +68,53 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
   // The state directory holds what is known of the machine, so it comes first.
   await ensureStateDirectory(host);
   const facts = await host.facts();
-  const { tier, reason }: TierChoice =
-    request.fixed?.tier === undefined ? chooseContainerTier(config, facts) : { tier: request.fixed.tier };
-  const network = planNetwork(
-    request.fixed?.network ?? chooseNetwork(config, facts),
-    request.fixed?.loopbackPorts ?? config.loopback_ports,
-  );
+  const { tier, reason } = chooseContainerTier(config, facts);
   const loopbackPorts = request.fixed?.loopbackPorts ?? config.loopback_ports;
-  const published = request.published ?? [];
-  const plan = planEgress({
-    entries,
+  const network = planNetwork(request.fixed?.network ?? chooseNetwork(config, facts), loopbackPorts);
+  const asked: NewContainer = {
+    container,
+    request: {
+      profiles,
+      published: request.published ?? [],
+      trustedMounts: request.trustedMounts ?? [],
+      network: network.kind,
+      loopbackPorts,
+    },
     tier,
-    network,
-    published,
-    loopbackPorts,
+    auditEnabled: config.audit.enabled,
     dnsTimeoutSeconds: config.dns.timeout_seconds,
+    entries,
+    resolved: new Map(),
+    network: networkAddresses(network, { tier, loopbackPorts }),
+  };
+  const expected = planState(asked, await readEarlierState(host, container), host.moment());
+  const resolution = await resolveEntries(host, openExactNames(expected), { tier, renew: false });
+  const directory = await ensurePrivateDirectory(bundleDirectory(host.places, container));
+  await ensurePrivateDirectory(`${directory}/${BUNDLE_FILE.hooks}`);
+  const protectedPaths = await findProtectedPaths(host.places);
+  const state = await withBundleLock(directory, async () => {
+    if ((await findContainerRun(directory, container)).kind !== "stopped") {
+      throw new ShieldError(`The container ${container} runs. Stop it first, or choose another name.`);
+    }
+    // Somebody may have decided something while names were looked up.
+    const moment = host.moment();
+    const earlier = await readEarlierState(host, container);
+    const planned = planState({ ...asked, resolved: earlier?.resolved ?? new Map() }, earlier, moment);
+    const state = withAnswers(planned, openExactNames(expected), resolution.resolved);
+    const { hookEntrypoint } = host.places;
+    await writeChangedFiles(planBundle({ state, moment, directory, facts, hookEntrypoint, protectedPaths }));
+    return state;
   });
-  const resolution = await resolveEntries(host, plan.names.exact, {
-    tier,
-    renew: request.renewNames ?? false,
-  });
-  const egress: EgressPlan = tier === "dnsmasq" ? plan : withResolved(plan, resolution.resolved);
   const notes = [
     ...(reason === undefined
       ? []
       : [`the ${tier} tier is in use, so names follow no change until the next start: ${reason}`]),
-    ...egress.notes,
+    ...describeEntries(entries),
+    ...composePolicy(state, host.moment()).notes,
     ...resolution.unresolved.map(({ name, reason: why }) => `${name} does not resolve: ${why}`),
-    ...(request.trustedMounts ?? []).map((mount) => `the mount of ${mount} is trusted by the owner`),
+    ...state.request.trustedMounts.map((mount) => `the mount of ${mount} is trusted by the owner`),
+    ...describeKept(state),
   ];
-  const directory = await ensurePrivateDirectory(bundleDirectory(host.places, container));
-  await ensurePrivateDirectory(`${directory}/${BUNDLE_FILE.hooks}`);
-  const protectedPaths = await findProtectedPaths(host.places);
-  const state: ContainerState = {
-    container,
-    request: {
-      profiles,
-      published,
-      trustedMounts: [...(request.trustedMounts ?? [])],
-      network: network.kind,
-      loopbackPorts: [...loopbackPorts],
-    },
-    tier,
-    policy: egress.policy,
-    names: { exact: [...egress.names.exact], wildcards: [...egress.names.wildcards] },
-  };
-  const files = planBundle({
-    container,
-    directory,
-    egress,
-    resolved: resolution.resolved,
-    tier,
-    upstream: network.upstream,
-    dnsTimeoutSeconds: config.dns.timeout_seconds,
-    facts,
-    hookEntrypoint: host.places.hookEntrypoint,
-    auditEnabled: config.audit.enabled,
-    protectedPaths,
-    trustedMounts: state.request.trustedMounts,
-  });
-  await withLock(directory, async () => {
-    if (request.whileRunning !== true) await refuseWhileRunning(container, directory);
-    await writeFileAtomically(`${directory}/${BUNDLE_FILE.state}`, renderContainerState(state), 0o600);
-    for (const file of files) await writeFileAtomically(file.path, file.content, file.mode);
-  });
   if (config.audit.enabled) {
     const ts = host.now().toISOString();
     await appendAuditEvents(
@@ -139,7 +127,7 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
     podmanOptions: renderPodmanOptions({
       container,
       stateDirectory: directory,
-      hooksDirectories: [...facts.otherHooksDirectories, `${directory}/${BUNDLE_FILE.hooks}`],
+      hooksDirectories: [...(await facts.otherHooksDirectories()), `${directory}/${BUNDLE_FILE.hooks}`],
       resolvConf: `${directory}/${BUNDLE_FILE.resolvConf}`,
       network,
       profiles,
@@ -147,14 +135,66 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
       auditEnabled: config.audit.enabled,
       tier,
       podmanMajor: facts.podmanMajor,
-      resolved: resolution.resolved,
+      resolved: state.resolved,
     }),
     tier,
     profiles,
-    resolved: resolution.resolved,
+    resolved: state.resolved,
     unresolved: resolution.unresolved,
     notes,
   };
+}
+
+/**
+ * The state of the next start: what is asked for now, and what was decided before.
+ * @throws ShieldError (usage) naming every entry and decision that cannot be enforced: never widened, never dropped.
+ */
+function planState(asked: NewContainer, earlier: ContainerState | undefined, moment: Moment): ContainerState {
+  const known = forNextStart(earlier ?? newContainerState(asked), moment);
+  const state = settle(earlier, { ...known, ...asked });
+  const faults = [
+    ...findFaults(state.entries, state),
+    ...state.decisions.flatMap((decision) => {
+      const fault = decision.verdict === "allow" ? findEntryFault(decision.entry, state) : undefined;
+      return fault === undefined ? [] : [`${renderDecision(decision)} (decided earlier): ${fault}`];
+    }),
+    ...composePolicy(state, moment).conflicts.map(describeConflict),
+  ];
+  if (faults.length > 0) throw new ShieldError(faults.join("\n"), { code: "usage" });
+  return state;
+}
+
+/**
+ * The state with the answers for the names that are open: new ones for those that were asked, and for those that somebody
+ * allowed meanwhile the ones that he got.
+ */
+export function withAnswers(
+  state: ContainerState,
+  asked: readonly string[],
+  answers: ContainerState["resolved"],
+): ContainerState {
+  const isAsked = new Set(asked);
+  const resolved = openExactNames(state).flatMap((name) => {
+    const addresses = (isAsked.has(name) ? answers : state.resolved).get(name);
+    return addresses === undefined ? [] : [[name, addresses] as const];
+  });
+  return { ...state, resolved: new Map(resolved) };
+}
+
+const MOST_NAMED = 5;
+
+/** Who makes a container anew may not know what was decided about the old one of its name. */
+function describeKept({ container, decisions, mode }: ContainerState): string[] {
+  const named = decisions.slice(-MOST_NAMED).map(renderDecision).join(", ");
+  const more = decisions.length > MOST_NAMED ? `, and ${decisions.length - MOST_NAMED} more` : "";
+  return [
+    ...(mode.kind === "block" ? [`the container stays cut off until terok-shield up ${container}`] : []),
+    ...(decisions.length > 0 ? [`decided earlier, and still in force: ${named}${more}`] : []),
+  ];
+}
+
+function renderDecision({ verdict, entry }: Decision): string {
+  return `${verdict} ${renderEntry(entry)}`;
 }
 
 /** `config.yml`, or the defaults when there is none. */
@@ -194,10 +234,6 @@ export async function readEntries(
   return composeProfiles(parsed);
 }
 
-function canonicaliseRange(text: string): string {
-  return renderIpRange(parseIpRange(text));
-}
-
 async function ensureStateDirectory(host: Host): Promise<void> {
   await ensurePrivateDirectory(host.places.state);
   await ensurePrivateDirectory(`${host.places.state}/containers`);
@@ -232,10 +268,4 @@ function chooseNetwork(config: Config, { programs, podmanMajor }: HostFacts): Ne
   throw new ShieldError(
     `${missing} is not installed. On Debian: sudo apt-get install ${missing === "pasta" ? "passt" : "slirp4netns"}`,
   );
-}
-
-async function refuseWhileRunning(container: ContainerName, directory: string): Promise<void> {
-  if ((await findRunningContainer(directory)) !== undefined) {
-    throw new ShieldError(`The container ${container} runs. Stop it first, or choose another name.`);
-  }
 }

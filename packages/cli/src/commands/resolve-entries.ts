@@ -6,7 +6,8 @@ import {
   renderResolutionCache,
   resolveNames,
 } from "@terok-shield/dns-tier";
-import { readTextFile, withLock, writeFileAtomically } from "../host/files.ts";
+import { withBundleLock } from "../host/bundle-lock.ts";
+import { readTextFile, writeFileAtomically } from "../host/files.ts";
 import type { Host } from "../host/host.ts";
 
 const NOTHING: Resolution = { resolved: new Map(), unresolved: [] };
@@ -40,7 +41,7 @@ export async function resolveEntries(
       host.runCommand({ program, file: programs[program] ?? program, args, signal }),
   });
   if (resolved.size > 0) {
-    await withLock(host.places.state, async () => {
+    await withBundleLock(host.places.state, async () => {
       const known = parseResolutionCache((await readTextFile(file)) ?? "");
       const additions = [...resolved].map(
         ([name, addresses]) => [name, { addresses, resolvedAtMilliseconds: now }] as const,

@@ -1,15 +1,17 @@
-import { renderHostsFile } from "@terok-shield/dns-tier";
-import { type IpRange, renderSetEdit } from "@terok-shield/nft-ruleset";
+import type { Resolution } from "@terok-shield/dns-tier";
 import { bundleDirectory } from "../bundle-directory.ts";
+import { openExactNames } from "../compose-policy.ts";
 import { type ContainerName, parseContainerName } from "../container-name.ts";
-import type { ContainerState } from "../container-state.ts";
+import { type ContainerState, renderContainerState } from "../container-state.ts";
+import { findFaults } from "../entry-faults.ts";
+import { withoutOver } from "../expiry.ts";
 import { appendAuditEvents } from "../host/audit-log.ts";
-import { appendHosts } from "../host/files.ts";
 import type { Host } from "../host/host.ts";
-import { findRunningContainer, runNft } from "../host/running-container.ts";
-import { readConfig } from "./prepare.ts";
+import { ShieldError } from "../shield-error.ts";
+import { applyChange } from "./apply-change.ts";
+import { readConfig, readEntries, withAnswers } from "./prepare.ts";
+import { readContainerState } from "./read-state.ts";
 import { resolveEntries } from "./resolve-entries.ts";
-import { prepareAgain, readContainerState } from "./start.ts";
 
 export interface Resolved {
   readonly resolved: ReadonlyMap<string, readonly string[]>;
@@ -17,8 +19,8 @@ export interface Resolved {
 }
 
 /**
- * Resolves the names that a container may reach. In a static tier the answers come into force at once,
- * also while the container runs; with dnsmasq they are only shown, since it asks for itself.
+ * Resolves the names that a container may reach. In a static tier the answers come into force at once, and with them the
+ * profiles as they are now, also while the container runs; with dnsmasq they are only shown, since it asks for itself.
  */
 export async function resolve(
   host: Host,
@@ -26,31 +28,49 @@ export async function resolve(
   { force }: { readonly force: boolean },
 ): Promise<Resolved> {
   const container = parseContainerName(name);
-  const state = await readContainerState(host, container);
-  if (state.tier === "dnsmasq") {
-    const { programs } = await host.facts();
-    const tier = programs.dig === undefined ? "getent" : "dig";
-    const resolved = await resolveEntries(host, state.names.exact, { tier, renew: force });
-    if ((await readConfig(host)).audit.enabled) await noteUnresolved(host, container, resolved);
-    return resolved;
-  }
-  const prepared = await prepareAgain(host, state, { renewNames: force, whileRunning: true });
-  const running = await findRunningContainer(bundleDirectory(host.places, container));
-  if (running !== undefined) {
-    const after = await readContainerState(host, container);
-    const edits = [
-      // Profiles as they are now are in the state, so they have to be in the kernel too.
-      renderSetEdit("allow", state.policy.allow, after.policy.allow),
-      renderSetEdit("dns", learnedRanges(state), learnedRanges(after)),
-    ].filter((edit) => edit !== undefined);
-    if (edits.length > 0) await runNft(host, running, ["-f", "-"], edits.join(""));
-    if (running.hostsFile !== undefined)
-      await appendHosts(running.hostsFile, renderHostsFile(prepared.resolved));
-  }
-  return prepared;
+  const state = withoutOver(await readContainerState(host, container), host.moment());
+  if (state.tier === "dnsmasq") return show(host, container, state, force);
+  const entries = await readEntries(host, state.request.profiles, await readConfig(host));
+  const faults = findFaults(entries, state);
+  if (faults.length > 0) throw new ShieldError(faults.join("\n"), { code: "usage" });
+  const asked = openExactNames({ ...state, entries });
+  const resolution = await resolveEntries(host, asked, { tier: state.tier, renew: force });
+  await applyChange(host, container, {
+    decide: (present, { recorded }) => {
+      const state = withAnswers({ ...present, entries }, asked, resolution.resolved);
+      return {
+        state,
+        result: undefined,
+        narrows: false,
+        isNothing: renderContainerState(state) === renderContainerState(recorded),
+        audit: () => [],
+      };
+    },
+  });
+  await noteUnresolved(host, container, state, resolution);
+  return resolution;
 }
 
-async function noteUnresolved(host: Host, container: ContainerName, { unresolved }: Resolved): Promise<void> {
+async function show(
+  host: Host,
+  container: ContainerName,
+  state: ContainerState,
+  renew: boolean,
+): Promise<Resolved> {
+  const { programs } = await host.facts();
+  const tier = programs.dig === undefined ? "getent" : "dig";
+  const resolution = await resolveEntries(host, openExactNames(state), { tier, renew });
+  await noteUnresolved(host, container, state, resolution);
+  return resolution;
+}
+
+async function noteUnresolved(
+  host: Host,
+  container: ContainerName,
+  { auditEnabled }: ContainerState,
+  { unresolved }: Resolution,
+): Promise<void> {
+  if (!auditEnabled) return;
   const ts = host.now().toISOString();
   await appendAuditEvents(
     bundleDirectory(host.places, container),
@@ -62,8 +82,4 @@ async function noteUnresolved(host: Host, container: ContainerName, { unresolved
       detail: `${name} does not resolve: ${reason}`,
     })),
   );
-}
-
-function learnedRanges({ policy }: ContainerState): readonly IpRange[] {
-  return policy.learned.kind === "fixed" ? policy.learned.ranges : [];
 }

@@ -3,7 +3,7 @@ import { parseContainerName } from "../container-name.ts";
 import type { Host } from "../host/host.ts";
 import { findRunningContainer, runNft } from "../host/running-container.ts";
 import { ShieldError } from "../shield-error.ts";
-import { readContainerState } from "./start.ts";
+import { readContainerState } from "./read-state.ts";
 
 /** The rules that the kernel has for a running container, as nft prints them. */
 export async function readRules(host: Host, name: string): Promise<string> {

@@ -6,6 +6,7 @@ import type { Host } from "../host/host.ts";
 import { findProtectedPaths } from "../host/protected-paths.ts";
 import { runForeground } from "../host/run-command.ts";
 import { type PodmanRunArguments, parsePodmanRunArguments } from "../podman-arguments.ts";
+import { yieldHosts } from "../podman-options.ts";
 import { ShieldError } from "../shield-error.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { takeRefusal } from "./refusal.ts";
@@ -40,7 +41,7 @@ export async function run(host: Host, request: RunRequest): Promise<number> {
   await takeRefusal(bundle);
   const exitCode = await runForeground(programs.podman, [
     "run",
-    ...prepared.podmanOptions,
+    ...yieldHosts(prepared.podmanOptions, parsed),
     ...request.podmanArguments,
   ]);
   const refusal = exitCode === 0 ? undefined : await takeRefusal(bundle);

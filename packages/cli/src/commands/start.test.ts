@@ -135,10 +135,11 @@ describe("start", () => {
       trustedMounts: ["/home"],
       fixed: { network: "slirp4netns", loopbackPorts: [5432] },
     });
-    const before = readFileSync(`${host.bundle}/state.json`, "utf8");
+    const readState = () => JSON.parse(readFileSync(`${host.bundle}/state.json`, "utf8"));
+    const before = readState();
     writeFiles(host.places.config, { "config.yml": "network: pasta\nloopback_ports: [80]\n" });
     await start(host, { container: "web", podmanArguments: [] });
-    expect(readFileSync(`${host.bundle}/state.json`, "utf8")).toBe(before);
+    expect(readState()).toEqual({ ...before, revision: before.revision + 1 });
   });
 
   test("of a container that runs, or that was never made, is refused", async () => {

@@ -1,26 +1,14 @@
 import { BUNDLE_FILE } from "@terok-shield/hook-entrypoint/contract";
 import { bundleDirectory } from "../bundle-directory.ts";
 import { type ContainerName, parseContainerName } from "../container-name.ts";
-import { type ContainerState, parseContainerState } from "../container-state.ts";
-import { readTextFile } from "../host/files.ts";
+import type { ContainerState } from "../container-state.ts";
 import type { Host } from "../host/host.ts";
 import { runForeground } from "../host/run-command.ts";
 import { findRunningContainer } from "../host/running-container.ts";
 import { ShieldError } from "../shield-error.ts";
-import { type Prepared, type PrepareRequest, prepare } from "./prepare.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { readContainerState } from "./read-state.ts";
 import { takeRefusal } from "./refusal.ts";
-
-/** The state of a container that was prepared. @throws ShieldError when there is none. */
-export async function readContainerState(host: Host, container: ContainerName): Promise<ContainerState> {
-  const file = `${bundleDirectory(host.places, container)}/${BUNDLE_FILE.state}`;
-  const text = await readTextFile(file);
-  if (text === undefined) {
-    throw new ShieldError(
-      `There is no shielded container ${container}. Make it with terok-shield run ${container} -- IMAGE`,
-    );
-  }
-  return parseContainerState(text, file);
-}
 
 export interface StartRequest {
   readonly container: string;
@@ -59,26 +47,21 @@ export async function restart(host: Host, request: StartRequest): Promise<number
 }
 
 /** Prepares a container as it was asked for, with its profiles as they are now. */
-export function prepareAgain(
-  host: Host,
-  { container, request, tier }: ContainerState,
-  options: Pick<PrepareRequest, "renewNames" | "whileRunning"> = {},
-): Promise<Prepared> {
+function prepareAgain(host: Host, { container, request }: ContainerState): Promise<Prepared> {
   const { profiles, published, trustedMounts, network, loopbackPorts } = request;
   return prepare(host, {
     container,
     profiles,
     published,
     trustedMounts,
-    fixed: { network, loopbackPorts, ...(options.whileRunning === true ? { tier } : {}) },
-    ...options,
+    fixed: { network, loopbackPorts },
   });
 }
 
 async function runHooked(host: Host, container: ContainerName, args: readonly string[]): Promise<number> {
   const { programs, otherHooksDirectories } = await host.facts();
   const bundle = bundleDirectory(host.places, container);
-  const hooks = [...otherHooksDirectories, `${bundle}/${BUNDLE_FILE.hooks}`].map(
+  const hooks = [...(await otherHooksDirectories()), `${bundle}/${BUNDLE_FILE.hooks}`].map(
     (directory) => `--hooks-dir=${directory}`,
   );
   await takeRefusal(bundle);

@@ -1,26 +1,29 @@
-import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import type { ShieldMode } from "@terok-shield/nft-ruleset";
-import { describe, expect, onTestFinished, test } from "vitest";
+import type { EgressPolicy, ShieldMode } from "@terok-shield/nft-ruleset";
+import { describe, expect, test } from "vitest";
 import { renderKernelListing } from "../../testing/kernel-listing.ts";
 import { recordSelf } from "../../testing/record-self.ts";
 import type { ScriptedCommand } from "../../testing/scripted-runner.ts";
 import { writeFiles } from "../../testing/temporary-directory.ts";
 import { FULL_MACHINE, makeTestHost } from "../../testing/test-host.ts";
+import { composePolicy } from "../compose-policy.ts";
 import { parseContainerName } from "../container-name.ts";
 import type { Host } from "../host/host.ts";
 import { prepare } from "./prepare.ts";
+import { readContainerState } from "./read-state.ts";
 import { readRules } from "./rules.ts";
-import { readContainerState } from "./start.ts";
-import { type ContainerStatus, isProtected, readAllStatus, readStatus } from "./status.ts";
+import { isProtected, readAllStatus, readStatus } from "./status.ts";
 
 const ENTER = `/usr/bin/nsenter --user=/proc/${process.ppid}/ns/user --net=/proc/${process.pid}/ns/net --preserve-credentials -- /usr/sbin/nft`;
 const WEB = parseContainerName("web");
 
 /** A container "web" that runs, in the sense that its record is of a process that does. */
-async function makeRunning(tier: "dnsmasq" | "dig", script: ScriptedCommand[]): Promise<Host> {
+async function makeRunning(script: ScriptedCommand[]): Promise<Host> {
   const host = makeTestHost({
-    files: { "profiles/mine.txt": "203.0.113.7\n", "config.yml": `dns: {tier: ${tier}}\n` },
+    files: {
+      "profiles/mine.txt": "203.0.113.7\n",
+      "config.yml": "dns: {tier: dig}\naudit: {enabled: false}\n",
+    },
     facts: FULL_MACHINE,
     script,
   });
@@ -29,45 +32,59 @@ async function makeRunning(tier: "dnsmasq" | "dig", script: ScriptedCommand[]): 
   return host;
 }
 
-/** Adds the answer that can only be known when the bundle is there. */
-async function readStatusWith(tier: "dnsmasq" | "dig", listing: (host: Host) => Promise<string>) {
-  const script: ScriptedCommand[] = [];
+/** Adds the answer that can only be known when the bundle is there: the second look is the one under the lock. */
+async function readStatusWith(looks: 1 | 2, listing: (policy: EgressPolicy) => string) {
   const answer = { expect: `${ENTER} -j list ruleset`, stdout: "" };
-  script.push(answer);
-  const host = await makeRunning(tier, script);
-  answer.stdout = await listing(host);
+  const host = await makeRunning(Array.from({ length: looks }, () => answer));
+  answer.stdout = listing(composePolicy(await readContainerState(host, WEB), host.moment()).policy);
   return (await readStatus(host, "web")).status;
 }
 
-const inMode = (mode: ShieldMode) => async (host: Host) =>
-  renderKernelListing((await readContainerState(host, WEB)).policy, mode);
+const inMode = (mode: ShieldMode) => (policy: EgressPolicy) => renderKernelListing(policy, mode);
 
-describe("the status is what the kernel lists", () => {
-  test.each<[ShieldMode, ContainerStatus["kind"]]>([
-    [{ kind: "up" }, "up"],
-    [{ kind: "down", privateRanges: "closed" }, "down"],
-    [{ kind: "down", privateRanges: "open" }, "down_all"],
-    [{ kind: "block" }, "block"],
-  ])("%j is %s", async (mode, kind) => {
-    expect(await readStatusWith("dig", inMode(mode))).toEqual({ kind });
+test("a container whose kernel has the rules of its policy is up", async () => {
+  expect(await readStatusWith(1, inMode({ kind: "up" }))).toEqual({ kind: "up" });
+});
+
+test("a kernel without rules leaves the container unprotected", async () => {
+  expect(await readStatusWith(1, () => '{"nftables":[]}')).toEqual({ kind: "unprotected" });
+});
+
+describe("an error, with the reason and what to do, is", () => {
+  test.each<[string, (policy: EgressPolicy) => string, RegExp]>([
+    [
+      "another mode than policy says",
+      inMode({ kind: "block" }),
+      /^the kernel's rules are those of "block", and policy says "up"/,
+    ],
+    [
+      "bypass that nobody asked for",
+      inMode({ kind: "down", privateRanges: "open" }),
+      /^the kernel's rules are those of "down"/,
+    ],
+    [
+      "another revision",
+      (policy) => renderKernelListing({ ...policy, revision: 7 }, { kind: "up" }),
+      /^the last command did not finish: the kernel is at policy 7, and the bundle at 1\./,
+    ],
+    ["one rule less", withoutFirstRule, /^the kernel's rules are not what policy says: chain /],
+  ])("%s", async (_, listing, reason) => {
+    const status = await readStatusWith(2, listing);
+    expect(status).toMatchObject({ kind: "error", reason });
+    expect(status).toMatchObject({ reason: /\. Run terok-shield up --repair web$/ });
   });
+});
 
-  test("a kernel without rules leaves the container unprotected", async () => {
-    expect(await readStatusWith("dig", async () => '{"nftables":[]}')).toEqual({ kind: "unprotected" });
-  });
+function withoutFirstRule(policy: EgressPolicy): string {
+  const listing = JSON.parse(renderKernelListing(policy, { kind: "up" }));
+  const first = listing.nftables.findIndex((object: object) => "rule" in object);
+  listing.nftables.splice(first, 1);
+  return JSON.stringify(listing);
+}
 
-  test("one rule less is an error", async () => {
-    const status = await readStatusWith("dig", async (host) => {
-      const listing = JSON.parse(await inMode({ kind: "up" })(host));
-      const first = listing.nftables.findIndex((object: object) => "rule" in object);
-      listing.nftables.splice(first, 1);
-      return JSON.stringify(listing);
-    });
-    expect(status).toMatchObject({ kind: "error", reason: /^the kernel's rules are not what policy says: / });
-  });
-
-  test("a container whose process has ended is stopped, and nothing is run to find out", async () => {
-    const host = await makeRunning("dig", []);
+describe("a container that does not run", () => {
+  test("is stopped, and nothing is run to find out", async () => {
+    const host = await makeRunning([]);
     rmSync(`${host.places.state}/containers/web/runtime.json`);
     expect(await readStatus(host, "web")).toEqual({
       container: "web",
@@ -75,27 +92,20 @@ describe("the status is what the kernel lists", () => {
       tier: "dig",
       profiles: ["mine"],
       trustedMounts: [],
+      decisions: [],
+      notes: [],
     });
   });
-});
 
-describe("a container with dnsmasq", () => {
-  test("is in error when dnsmasq does not run", async () => {
-    expect(await readStatusWith("dnsmasq", inMode({ kind: "up" }))).toEqual({
+  test("is in error when its next start would be refused", async () => {
+    const host = await makeRunning([]);
+    rmSync(`${host.places.state}/containers/web/runtime.json`);
+    writeFiles(host.places.state, { "containers/web/ruleset.nft": "" });
+    expect((await readStatus(host, "web")).status).toEqual({
       kind: "error",
-      reason: "dnsmasq does not run, so no name resolves",
+      reason:
+        "ruleset.nft is not as sealed, so its next start would be refused. Run terok-shield up --repair web",
     });
-  });
-
-  test("is up when it runs", async () => {
-    const status = await readStatusWith("dnsmasq", async (host) => {
-      const bundle = `${host.places.state}/containers/web`;
-      const child = spawn("/bin/sh", ["-c", "read x", "dnsmasq", `--conf-file=${bundle}/dnsmasq.conf`]);
-      onTestFinished(() => void child.kill());
-      writeFiles(bundle, { "dnsmasq.pid": `${child.pid}\n` });
-      return inMode({ kind: "up" })(host);
-    });
-    expect(status).toEqual({ kind: "up" });
   });
 });
 
@@ -113,7 +123,7 @@ describe("all containers", () => {
         "broken",
         {
           kind: "error",
-          reason: `${host.places.state}/containers/broken/state.json is damaged or of another version. Run terok-shield prepare again.`,
+          reason: `${host.places.state}/containers/broken/state.json is damaged or of another version, so nobody knows what was allowed and denied. Remove the file, run terok-shield prepare again, and decide anew.`,
         },
       ],
       [
@@ -132,6 +142,13 @@ describe("all containers", () => {
   });
 });
 
+test("of one container whose state is damaged, that is its status; one that never was is a fault", async () => {
+  const host = makeTestHost();
+  writeFiles(host.places.state, { "containers/broken/state.json": "{" });
+  expect((await readStatus(host, "broken")).status).toMatchObject({ kind: "error", reason: /is damaged/ });
+  await expect(readStatus(host, "api")).rejects.toThrow("There is no shielded container api.");
+});
+
 test("only what the owner chose counts as protected", () => {
   const kinds = ["up", "down", "down_all", "block", "stopped", "unprotected"] as const;
   expect(kinds.filter((kind) => !isProtected({ kind }))).toEqual(["unprotected"]);
@@ -140,7 +157,7 @@ test("only what the owner chose counts as protected", () => {
 
 describe("rules", () => {
   test("are what nft prints in the container's namespace", async () => {
-    const host = await makeRunning("dig", [{ expect: `${ENTER} list ruleset`, stdout: "table inet x {}\n" }]);
+    const host = await makeRunning([{ expect: `${ENTER} list ruleset`, stdout: "table inet x {}\n" }]);
     expect(await readRules(host, "web")).toBe("table inet x {}\n");
   });
 

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { makeTemporaryDirectory } from "../../testing/temporary-directory.ts";
+import { makeTemporaryDirectory, writeFiles } from "../../testing/temporary-directory.ts";
 import { ShieldError } from "../shield-error.ts";
 import {
   appendHosts,
@@ -21,8 +21,9 @@ import {
   isSocketFile,
   readTextFile,
   removeFile,
+  removeStagedFiles,
   resolvePath,
-  withLock,
+  stageFile,
   writeFileAtomically,
 } from "./files.ts";
 
@@ -205,45 +206,27 @@ describe("ensurePrivateDirectory", () => {
   });
 });
 
-describe("withLock", () => {
-  test("two holders never overlap", async () => {
-    const spans: string[] = [];
-    const work = (name: string) => async () => {
-      spans.push(`${name} begins`);
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      spans.push(`${name} ends`);
-      return name;
-    };
-    const names = ["a", "b", "c", "d"];
-    expect(await Promise.all(names.map((name) => withLock(directory, work(name))))).toEqual(names);
-    const order = spans.filter((span) => span.endsWith("begins")).map((span) => span[0]);
-    expect(spans).toEqual(order.flatMap((name) => [`${name} begins`, `${name} ends`]));
+describe("a staged file", () => {
+  test("is on disk, but has its name only when it is committed", async () => {
+    writeFiles(directory, { a: "old" });
+    const staged = await stageFile(`${directory}/a`, "new", 0o640);
+    expect(readFileSync(`${directory}/a`, "utf8")).toBe("old");
+    await staged.commit();
+    expect(readFileSync(`${directory}/a`, "utf8")).toBe("new");
+    expect(statSync(`${directory}/a`).mode & 0o777).toBe(0o640);
+    expect(readdirSync(directory)).toEqual(["a"]);
   });
 
-  test("is free again after work that fails, and leaves nothing behind", async () => {
-    const failing = async () => {
-      throw new ShieldError("no");
-    };
-    await expect(withLock(directory, failing)).rejects.toThrow("no");
-    expect(await withLock(directory, async () => "yes")).toBe("yes");
+  test("leaves nothing when it is discarded", async () => {
+    await (await stageFile(`${directory}/a`, "new", 0o600)).discard();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  test("of one container does not concern another, also not one of the name that a lock would have", async () => {
-    const neighbours = ["web", "web.lock", "web2"].map((name) => `${directory}/${name}`);
-    for (const neighbour of neighbours) mkdirSync(neighbour);
-    const [first = "", ...rest] = neighbours;
-    await withLock(first, async () => {
-      for (const neighbour of rest) expect(await withLock(neighbour, async () => "free")).toBe("free");
-      expect(readdirSync(directory)).toEqual(["web", "web.lock", "web2"]);
-    });
-  });
-
-  test("of a directory that is not there fails, and the work is not done", async () => {
-    const work = async () => expect.unreachable();
-    await expect(withLock(`${directory}/missing`, work)).rejects.toThrow(
-      new RegExp(`^"${directory}/missing" cannot be locked: ENOENT`),
-    );
+  test("of a writer that was killed is removed, and nothing else", async () => {
+    await stageFile(`${directory}/a`, "new", 0o600);
+    writeFiles(directory, { "runtime.json.new": "", "a.new": "", "b.0123456789ab.new.txt": "" });
+    await removeStagedFiles(directory);
+    expect(readdirSync(directory).sort()).toEqual(["a.new", "b.0123456789ab.new.txt", "runtime.json.new"]);
   });
 });
 

@@ -1,6 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { constants, lstatSync } from "node:fs";
-import { appendFile, chmod, lstat, mkdir, open, readFile, realpath, rename, rm } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+} from "node:fs/promises";
 import { dirname } from "node:path";
 import { ShieldError } from "../shield-error.ts";
 
@@ -16,8 +27,31 @@ export async function readTextFile(path: string): Promise<string | undefined> {
 
 /** Readers see the old content or the new, also after a crash of the machine. */
 export async function writeFileAtomically(path: string, content: string, mode: number): Promise<void> {
+  await (await stageFile(path, content, mode)).commit();
+}
+
+/** A file's new content, on disk under another name. */
+export interface StagedFile {
+  /** Gives it its name. */
+  commit(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** Writes a file's new content, for `commit` to put in place of the old: that needs no space any more. */
+export async function stageFile(path: string, content: string, mode: number): Promise<StagedFile> {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.new`;
-  try {
+  const discard = () => rm(temporary, { force: true });
+  const orDiscard = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (cause) {
+      await discard().catch(() => {});
+      throw new ShieldError(`${JSON.stringify(path)} cannot be written: ${(cause as Error).message}`, {
+        cause,
+      });
+    }
+  };
+  await orDiscard(async () => {
     const file = await open(temporary, "wx", mode);
     try {
       // The umask may take bits away that another user in the container needs.
@@ -27,12 +61,14 @@ export async function writeFileAtomically(path: string, content: string, mode: n
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw new ShieldError(`${JSON.stringify(path)} cannot be written: ${(cause as Error).message}`, {
-      cause,
-    });
+  });
+  return { commit: () => orDiscard(() => rename(temporary, path)), discard };
+}
+
+/** Removes what writers that were killed left in a directory. Nobody else may be writing there. */
+export async function removeStagedFiles(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (/\.[0-9a-f]{12}\.new$/.test(name)) await rm(`${directory}/${name}`, { force: true });
   }
 }
 
@@ -102,29 +138,6 @@ function notOurs(directory: string, reason: string, remedy: string): ShieldError
   return new ShieldError(
     `The state directory ${JSON.stringify(directory)} is not safe: ${reason}. ${remedy}`,
   );
-}
-
-/** Runs `work` while no other terok-shield process holds the lock of the same directory. */
-export async function withLock<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
-  const { lock } = await import("proper-lockfile");
-  const release = await lock(directory, {
-    // Inside the directory, since its neighbours are not ours.
-    lockfilePath: `${directory}/.lock`,
-    stale: 10_000,
-    retries: { retries: 200, minTimeout: 20, maxTimeout: 200 },
-  }).catch((cause: NodeJS.ErrnoException) => {
-    throw new ShieldError(
-      cause.code === "ELOCKED"
-        ? `Another terok-shield command is at work on ${JSON.stringify(directory)}. Wait until it ends.`
-        : `${JSON.stringify(directory)} cannot be locked: ${cause.message}.`,
-      { cause },
-    );
-  });
-  try {
-    return await work();
-  } finally {
-    await release();
-  }
 }
 
 function isMissing(cause: unknown): boolean {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type ScriptedCommand, scriptRunner } from "../../testing/scripted-runner.ts";
 import { makeTemporaryDirectory, writeFiles } from "../../testing/temporary-directory.ts";
 import { ShieldError } from "../shield-error.ts";
+import { findHooksInstallation } from "./hooks-installation.ts";
 import { findHostFacts, type SearchedDirectories } from "./host-facts.ts";
 
 const NEEDED = ["podman", "nft", "nsenter", "setpriv", "sed"];
@@ -24,7 +25,12 @@ function makeMachine(programs: readonly string[] = NEEDED): {
     cache: `${root}/facts.json`,
     searched: {
       programs: [bin, `${root}/sbin`],
-      hooks: [`${root}/usr-hooks`, `${root}/etc-hooks`],
+      containersConf: {
+        vendor: `${root}/vendor`,
+        administrator: `${root}/etc`,
+        user: `${root}/user`,
+        uid: 1000,
+      },
       ulogdPlugins: [`${root}/lib`, `${root}/lib64`],
     },
   };
@@ -52,7 +58,7 @@ describe("what a machine has", () => {
     const { bin, cache, searched } = makeMachine();
     expect(await findHostFacts(cache, scriptRunner([podman(bin)]), searched)).toEqual({
       podmanMajor: 4,
-      otherHooksDirectories: [],
+      otherHooksDirectories: expect.any(Function),
       programs: {
         ...Object.fromEntries(NEEDED.map((name) => [name, `${bin}/${name}`])),
         node: process.execPath,
@@ -65,13 +71,11 @@ describe("what a machine has", () => {
     const { bin, root, cache, searched } = makeMachine([...NEEDED, ...optional]);
     writeFiles(root, {
       "lib/x86_64-linux-gnu/ulogd/ulogd_output_JSON.so": "",
-      "etc-hooks/nvidia.json": "",
     });
-    mkdirSync(`${root}/usr-hooks`);
     const script = [podman(bin, "podman version 5.4.2\n"), dnsmasq(bin)];
     expect(await findHostFacts(cache, scriptRunner(script), searched)).toEqual({
       podmanMajor: 5,
-      otherHooksDirectories: [`${root}/etc-hooks`],
+      otherHooksDirectories: expect.any(Function),
       programs: {
         ...Object.fromEntries([...NEEDED, ...optional].map((name) => [name, `${bin}/${name}`])),
         node: process.execPath,
@@ -157,7 +161,16 @@ describe("answers are kept", () => {
   test("while the programs are the same files, so a second call runs nothing", async () => {
     const { bin, cache, searched } = makeMachine([...NEEDED, "dnsmasq"]);
     const first = await findHostFacts(cache, scriptRunner([podman(bin), dnsmasq(bin)]), searched);
-    expect(await findHostFacts(cache, scriptRunner([]), searched)).toEqual(first);
+    expect(await findHostFacts(cache, scriptRunner([]), searched)).toEqual({
+      ...first,
+      otherHooksDirectories: expect.any(Function),
+    });
+  });
+
+  test("where they can be written; elsewhere they are asked again", async () => {
+    const { bin, root, searched } = makeMachine();
+    for (let call = 0; call < 2; call++)
+      await findHostFacts(`${root}/none/facts.json`, scriptRunner([podman(bin)]), searched);
   });
 
   test("until a program is another file", async () => {
@@ -182,4 +195,52 @@ describe("answers are kept", () => {
       expect(Object.values(JSON.parse(readFileSync(cache, "utf8")))).toEqual(["podman version 4.3.1\n"]);
     },
   );
+});
+
+describe("the hooks directories to keep", () => {
+  async function findOthers(files: (root: string) => Record<string, string>): Promise<string[]> {
+    const { bin, root, cache, searched } = makeMachine();
+    writeFiles(root, files(root));
+    const facts = await findHostFacts(cache, scriptRunner([podman(bin)]), searched);
+    return (await facts.otherHooksDirectories()).map((directory) => directory.replace(root, "ROOT"));
+  }
+  const list = (...directories: string[]) => `[engine]\nhooks_dir = ${JSON.stringify(directories)}\n`;
+
+  test("are the vendor's when it has hooks", async () => {
+    expect(await findOthers(() => ({ "vendor/oci/hooks.d/nvidia.json": "" }))).toEqual([
+      "ROOT/vendor/oci/hooks.d",
+    ]);
+    expect(await findOthers(() => ({}))).toEqual([]);
+  });
+
+  test("are those of podman's configuration less our own, and less the empty ones", async () => {
+    const own = (["user", "system"] as const).map((scope) => findHooksInstallation(scope).hooksDirectory);
+    expect(
+      await findOthers((root) => ({
+        "a/x.json": "",
+        "b/y.json": "",
+        "user/containers.conf": list(...own, `${root}/b`, `${root}/empty`, `${root}/a`),
+      })),
+    ).toEqual(["ROOT/b", "ROOT/a"]);
+  });
+
+  test.each(["a b", "a,b", 'a"b', "a$b"])(
+    "cannot have the name %j, which no option carries",
+    async (name) => {
+      const files = (root: string) => ({
+        [`${name}/x.json`]: "",
+        "user/containers.conf": list(`${root}/${name}`),
+      });
+      await expect(findOthers(files)).rejects.toThrow(
+        /containers\.conf: the hooks directory .* cannot be passed on/,
+      );
+      expect(await findOthers((root) => ({ "user/containers.conf": list(`${root}/${name}`) }))).toEqual([]);
+    },
+  );
+
+  test("are an error when podman cannot read its configuration, but only then and there", async () => {
+    await expect(findOthers(() => ({ "user/containers.conf": "hooks_dir = [" }))).rejects.toThrow(
+      ShieldError,
+    );
+  });
 });

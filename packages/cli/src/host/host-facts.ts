@@ -1,14 +1,19 @@
 import { access, constants, readdir, stat } from "node:fs/promises";
 import { type DnsmasqFacts, parseDnsmasqVersion } from "@terok-shield/dns-tier";
 import { ShieldError } from "../shield-error.ts";
+import { type ContainersConfPlaces, findContainersConfPlaces, readHooksSetting } from "./containers-conf.ts";
 import { readTextFile, writeFileAtomically } from "./files.ts";
+import { findHooksInstallation } from "./hooks-installation.ts";
 import type { RunCommand } from "./run-command.ts";
 
 /** What this machine has, with absolute paths: what hooks run must not depend on anybody's PATH. */
 export interface HostFacts {
   readonly podmanMajor: number;
-  /** Podman's default hooks directories: ours would replace them. */
-  readonly otherHooksDirectories: readonly string[];
+  /**
+   * Podman's hooks directories less our own: `--hooks-dir` would replace them. Read when asked for, so that a damaged
+   * containers.conf stops what starts containers and nothing else.
+   */
+  readonly otherHooksDirectories: () => Promise<readonly string[]>;
   readonly programs: {
     readonly podman: string;
     readonly nft: string;
@@ -28,12 +33,12 @@ export interface HostFacts {
 /** Where to look for things. */
 export interface SearchedDirectories {
   readonly programs: readonly string[];
-  readonly hooks: readonly string[];
+  readonly containersConf: ContainersConfPlaces;
   /** The directories `ulogd` in these, and in their subdirectories of an architecture, hold its plugins. */
   readonly ulogdPlugins: readonly string[];
 }
 
-const SEARCHED: SearchedDirectories = {
+export const SEARCHED: Omit<SearchedDirectories, "containersConf"> = {
   // Where distributions put programs; the user's own PATH may hold what a container wrote.
   programs: [
     "/usr/sbin",
@@ -44,8 +49,6 @@ const SEARCHED: SearchedDirectories = {
     "/usr/local/bin",
     "/run/current-system/sw/bin",
   ],
-  // podman(1), --hooks-dir.
-  hooks: ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"],
   ulogdPlugins: ["/usr/lib", "/usr/lib64", "/usr/local/lib"],
 };
 
@@ -57,7 +60,7 @@ const SEARCHED: SearchedDirectories = {
 export async function findHostFacts(
   cacheFile: string,
   runCommand: RunCommand,
-  searched: SearchedDirectories = SEARCHED,
+  searched: SearchedDirectories = { ...SEARCHED, containersConf: findContainersConfPlaces() },
 ): Promise<HostFacts> {
   const versions = await openVersionCache(cacheFile, runCommand);
   const require = (name: string, debianPackage: string) =>
@@ -81,7 +84,7 @@ export async function findHostFacts(
   await versions.save();
   return {
     podmanMajor,
-    otherHooksDirectories: await findHooksDirectories(searched.hooks),
+    otherHooksDirectories: () => findHooksDirectories(searched.containersConf, podmanMajor),
     programs: {
       podman,
       nft,
@@ -101,7 +104,8 @@ export async function findHostFacts(
   };
 }
 
-async function findProgram(name: string, directories: readonly string[]): Promise<string | undefined> {
+/** The first of the directories that has the program. */
+export async function findProgram(name: string, directories: readonly string[]): Promise<string | undefined> {
   for (const directory of directories) {
     const path = `${directory}/${name}`;
     try {
@@ -145,7 +149,7 @@ function readDnsmasqFacts(output: string): DnsmasqFacts | undefined {
 }
 
 /** The JSON plugin is a package of its own; without it ulogd is of no use here. */
-async function findUlogdPlugins(parents: readonly string[]): Promise<string | undefined> {
+export async function findUlogdPlugins(parents: readonly string[]): Promise<string | undefined> {
   for (const parent of parents) {
     const nested = (await list(parent))
       .filter((name) => name.endsWith("-linux-gnu"))
@@ -157,9 +161,18 @@ async function findUlogdPlugins(parents: readonly string[]): Promise<string | un
   return undefined;
 }
 
-async function findHooksDirectories(directories: readonly string[]): Promise<string[]> {
-  const contents = await Promise.all(directories.map(list));
-  return directories.filter((_, index) => (contents[index]?.length ?? 0) > 0);
+/** @throws ShieldError for a directory that `--hooks-dir` cannot pass on in every version and shell. */
+async function findHooksDirectories(places: ContainersConfPlaces, podmanMajor: number): Promise<string[]> {
+  const { directories, file } = await readHooksSetting(places, podmanMajor);
+  const own = (["user", "system"] as const).map((scope) => findHooksInstallation(scope).hooksDirectory);
+  const others = directories.filter((directory) => !own.includes(directory));
+  const contents = await Promise.all(others.map(list));
+  const used = others.filter((_, index) => (contents[index]?.length ?? 0) > 0);
+  const strange = used.find((directory) => /[\s,"'\\$`*?[]/.test(directory));
+  if (strange === undefined) return used;
+  throw new ShieldError(
+    `${file}: the hooks directory ${JSON.stringify(strange)} cannot be passed on to podman. Give it a name without white space, commas and quotes.`,
+  );
 }
 
 async function list(directory: string): Promise<string[]> {
@@ -191,7 +204,8 @@ async function openVersionCache(file: string, runCommand: RunCommand): Promise<V
       return stdout;
     },
     save: async () => {
-      if (isChanged) await writeFileAtomically(file, `${JSON.stringify(known)}\n`, 0o600);
+      // What is not kept is asked again: a full disk must not stop a command that needs none.
+      if (isChanged) await writeFileAtomically(file, `${JSON.stringify(known)}\n`, 0o600).catch(() => {});
     },
   };
 }

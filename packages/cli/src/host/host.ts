@@ -1,4 +1,5 @@
 import { findHostFacts, type HostFacts } from "./host-facts.ts";
+import { type Moment, readMoment } from "./moment.ts";
 import { findPlaces, type Places } from "./places.ts";
 import { type RunCommand, runCommand } from "./run-command.ts";
 
@@ -7,6 +8,7 @@ export interface Host {
   readonly places: Places;
   readonly runCommand: RunCommand;
   readonly now: () => Date;
+  readonly moment: () => Moment;
   readonly facts: () => Promise<HostFacts>;
 }
 
@@ -17,6 +19,7 @@ export function openHost(options: { stateDirectory?: string | undefined } = {}):
     places,
     runCommand,
     now: () => new Date(),
+    moment: readMoment,
     facts: () => {
       facts ??= findHostFacts(`${places.state}/facts.json`, runCommand);
       return facts;

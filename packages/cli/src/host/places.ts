@@ -11,6 +11,8 @@ export interface Places {
   /** The bundled profiles and the hook's file, installed beside the program. */
   readonly bundledProfiles: string;
   readonly hookEntrypoint: string;
+  /** The command line's own file. */
+  readonly program: string;
 }
 
 export function findPlaces(stateDirectory: string | undefined, environment = process.env): Places {
@@ -34,9 +36,10 @@ export function findPlaces(stateDirectory: string | undefined, environment = pro
     ),
     bundledProfiles: fileURLToPath(new URL("./profiles", import.meta.url)),
     hookEntrypoint: checkPath(
-      fileURLToPath(new URL("./terok-shield-hook.js", import.meta.url)),
+      fileURLToPath(new URL("./terok-shield-hook.mjs", import.meta.url)),
       "installation",
     ),
+    program: fileURLToPath(new URL("./main.js", import.meta.url)),
   };
 }
 
@@ -53,7 +56,8 @@ function resolveLinks(path: string): string {
 /** Podman's --volume, dnsmasq.conf, ulogd.conf and a sed script have to carry these paths. */
 const CARRIED_EVERYWHERE = /^\/[A-Za-z0-9._/@+=~-]*$/;
 
-function checkPath(path: string, what: string): string {
+/** @throws ShieldError (usage) for a path that some configuration cannot carry. */
+export function checkPath(path: string, what: string): string {
   if (!CARRIED_EVERYWHERE.test(path)) {
     throw new ShieldError(
       `The ${what} ${JSON.stringify(path)} is not an absolute path of letters, digits and ._/@+=~- only.`,

@@ -17,6 +17,7 @@ test("what rewrites the policy, and what acts on the host, is protected by the u
     places.config,
     dirname(places.hookEntrypoint),
     dirname(process.execPath),
+    "/nonexistent/me/.local/share/terok/shield",
     "/nonexistent/config/containers",
     "/nonexistent/me/.local/share/containers",
     "/nonexistent/config/systemd",

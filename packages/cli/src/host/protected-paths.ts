@@ -18,6 +18,8 @@ export async function findProtectedPaths(
     places.config,
     dirname(places.hookEntrypoint),
     dirname(process.execPath),
+    // What terok-shield setup installs.
+    join(data, "terok/shield"),
     // Podman's own configuration, containers and hooks, and units that run outside of containers.
     join(config, "containers"),
     join(data, "containers"),

@@ -1,8 +1,26 @@
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { ShieldError } from "../shield-error.ts";
+import type { BundleLock } from "./bundle-lock.ts";
 
 /** The programs that terok-shield runs, and no others. */
-type ProgramName = "nft" | "nsenter" | "podman" | "dnsmasq" | "dig" | "getent";
+type ProgramName =
+  | "nft"
+  | "nsenter"
+  | "podman"
+  | "dnsmasq"
+  | "dig"
+  | "getent"
+  // Doctor asks these for their versions, and tries the rules in a namespace of its own.
+  | "crun"
+  | "runc"
+  | "setpriv"
+  | "flock"
+  | "ulogd"
+  | "slirp4netns"
+  | "pasta"
+  | "unshare";
 
 export interface Command {
   readonly program: ProgramName;
@@ -11,7 +29,12 @@ export interface Command {
   readonly args: readonly string[];
   readonly stdin?: string;
   readonly signal?: AbortSignal;
+  /** Held by the program, too: should we be killed, nobody else begins before it has ended. */
+  readonly lock?: BundleLock;
 }
+
+/** Between asking a program to end and insisting. */
+const GRACE_MILLISECONDS = 500;
 
 /** Rejects with CommandFailedError on anything but exit 0. */
 export type RunCommand = (command: Command) => Promise<{ stdout: string }>;
@@ -28,23 +51,48 @@ export class CommandFailedError extends ShieldError {
   }
 }
 
-export const runCommand: RunCommand = async (command) => {
-  // execa takes 30 ms to load: only commands that run a program pay for it.
-  const { execa } = await import("execa");
-  const result = await execa(command.file, command.args, {
-    reject: false,
-    stdin: command.stdin === undefined ? "ignore" : "pipe",
-    ...(command.stdin === undefined ? {} : { input: command.stdin }),
-    ...(command.signal === undefined ? {} : { cancelSignal: command.signal, forceKillAfterDelay: 500 }),
-    maxBuffer: 512 * 1024 * 1024,
-    stripFinalNewline: false,
+export const runCommand: RunCommand = (command) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(command.file, command.args, {
+      stdio: ["pipe", "pipe", "pipe", ...(command.lock === undefined ? [] : [command.lock.fd])],
+    }) as ChildProcessWithoutNullStreams;
+    const stop = () => endProcess(child);
+    command.signal?.addEventListener("abort", stop);
+    if (command.signal?.aborted === true) stop();
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr);
+    let fault: string | undefined;
+    child.on("error", (cause) => {
+      fault = cause.message;
+    });
+    // A program that ends without reading says why by its exit code.
+    child.stdin.on("error", () => {});
+    child.stdin.end(command.stdin ?? "");
+    child.on("close", (exitCode, signal) => {
+      command.signal?.removeEventListener("abort", stop);
+      if (exitCode === 0 && fault === undefined) return resolve({ stdout: stdout() });
+      reject(
+        new CommandFailedError(
+          command,
+          stderr() || fault || (signal ?? ""),
+          fault === undefined ? (exitCode ?? undefined) : undefined,
+        ),
+      );
+    });
   });
-  if (result.exitCode !== 0) {
-    const reason = result.stderr || result.originalMessage || (result.signal ?? "");
-    throw new CommandFailedError(command, reason, result.exitCode);
-  }
-  return { stdout: result.stdout };
-};
+
+/** Asks a program to end, and insists when it does not. */
+function endProcess(child: ChildProcess): void {
+  child.kill("SIGTERM");
+  const insist = setTimeout(() => child.kill("SIGKILL"), GRACE_MILLISECONDS);
+  child.once("exit", () => clearTimeout(insist));
+}
+
+function collect(stream: Readable): () => string {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString("utf8");
+}
 
 /** Signals that a user sends to terok-shield and means for the container. */
 const FORWARDED_SIGNALS = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGQUIT"] as const;
@@ -56,7 +104,6 @@ const TERMINAL_SIGNALS = new Set<string>(["SIGINT", "SIGQUIT"]);
  * @returns podman's exit code, which for `run` is the container's; 128 + n when signal n ended it.
  */
 export async function runForeground(file: string, args: readonly string[]): Promise<number> {
-  const [{ spawn }, { constants }] = await Promise.all([import("node:child_process"), import("node:os")]);
   // Listening comes first: a signal in between would end us and leave podman alone.
   const forward = (signal: NodeJS.Signals): void => {
     if (!(TERMINAL_SIGNALS.has(signal) && isTerminal(process.stdin))) child.kill(signal);

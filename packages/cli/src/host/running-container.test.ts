@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { recordSelf } from "../../testing/record-self.ts";
 import { makeTemporaryDirectory, writeFiles } from "../../testing/temporary-directory.ts";
 import { FULL_MACHINE, makeTestHost } from "../../testing/test-host.ts";
-import { findRunningContainer, isHelperRunning, runNft } from "./running-container.ts";
+import { findRunningContainer, runNft } from "./running-container.ts";
 
 function makeBundle(runtime: string): string {
   const directory = makeTemporaryDirectory();
@@ -72,30 +72,4 @@ test("nft runs in the container's network namespace as the owner of it", async (
   await expect(runNft(host, record, ["list", "ruleset"])).rejects.toThrow(
     'nsenter failed (exit 1): "no such\\u001b"',
   );
-});
-
-describe("isHelperRunning", () => {
-  test("knows a helper by its configuration, not by its pid alone", async () => {
-    const directory = makeTemporaryDirectory();
-    const configuration = `${directory}/dnsmasq.conf`;
-    const child = spawn("/bin/sh", ["-c", "read x", "sh", `--conf-file=${configuration}`]);
-    onTestFinished(() => void child.kill());
-    writeFiles(directory, { pid: `${child.pid}\n`, mine: `${process.pid}\n` });
-    expect(await isHelperRunning(`${directory}/pid`, configuration)).toBe(true);
-    expect(await isHelperRunning(`${directory}/pid`, `${directory}/other.conf`)).toBe(false);
-    expect(await isHelperRunning(`${directory}/mine`, configuration)).toBe(false);
-  });
-
-  test.each(["", "\n", "0", "-1", "1.5", "x", "../self", String(2 ** 22 + 1)])(
-    "a pid file of %j is of no process",
-    async (pid) => {
-      const directory = makeTemporaryDirectory();
-      writeFiles(directory, { pid });
-      expect(await isHelperRunning(`${directory}/pid`, "")).toBe(false);
-    },
-  );
-
-  test("without a pid file there is no process", async () => {
-    expect(await isHelperRunning("/nonexistent/pid", "")).toBe(false);
-  });
 });

@@ -1,24 +1,25 @@
 import { readFile, stat } from "node:fs/promises";
 import { BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { ShieldError } from "../shield-error.ts";
+import type { BundleLock } from "./bundle-lock.ts";
 import { readTextFile } from "./files.ts";
 import type { Host } from "./host.ts";
 
 const schema = z.object({
   containerId: z.string(),
-  pid: z.int().positive(),
+  pid: z.int().check(z.positive()),
   startTime: z.string(),
-  networkNamespace: z.int().positive(),
-  ownerPid: z.int().positive(),
-  hostsFile: z.string().optional(),
+  networkNamespace: z.int().check(z.positive()),
+  ownerPid: z.int().check(z.positive()),
+  hostsFile: z.optional(z.string()),
 });
 
 /** The record of the container's present run; undefined when it does not run. */
 export async function findRunningContainer(bundle: string): Promise<RuntimeRecord | undefined> {
   const text = await readTextFile(`${bundle}/${BUNDLE_FILE.runtime}`);
   if (text === undefined) return undefined;
-  const result = schema.safeParse(parseJson(text));
+  const result = schema.safeParse(parseJson(text), { jitless: true });
   if (!result.success) return undefined;
   const { hostsFile, ...record } = result.data;
   if (!(await isSameProcess(record))) return undefined;
@@ -34,50 +35,55 @@ export async function runNft(
   record: RuntimeRecord,
   args: readonly string[],
   stdin?: string,
+  lock?: BundleLock,
 ): Promise<string> {
   const { programs } = await host.facts();
   const { stdout } = await host.runCommand({
     program: "nsenter",
     file: programs.nsenter,
-    args: [
-      // With --userns the container's own user namespace has no say over its network namespace.
-      `--user=/proc/${record.ownerPid}/ns/user`,
-      `--net=/proc/${record.pid}/ns/net`,
-      "--preserve-credentials",
-      "--",
-      programs.nft,
-      ...args,
-    ],
+    args: [...enterNetwork(record), programs.nft, ...args],
     ...(stdin === undefined ? {} : { stdin }),
+    ...(lock === undefined ? {} : { lock }),
   });
   return stdout;
 }
 
-/** True when a process whose command line names `configuration` runs: the bundle's resolver or packet reader. */
-export async function isHelperRunning(pidFile: string, configuration: string): Promise<boolean> {
-  const pid = Number((await readTextFile(pidFile)) ?? "");
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    return (await readFile(`/proc/${pid}/cmdline`, "utf8")).includes(configuration);
-  } catch {
-    return false;
-  }
+/** nsenter's arguments before the program that is to run in the container's network namespace. */
+export function enterNetwork({ ownerPid, pid }: RuntimeRecord): string[] {
+  return [
+    // With --userns the container's own user namespace has no say over its network namespace.
+    `--user=/proc/${ownerPid}/ns/user`,
+    `--net=/proc/${pid}/ns/net`,
+    "--preserve-credentials",
+    "--",
+  ];
 }
 
 /** A pid comes round again; a start time and a namespace do not. */
 async function isSameProcess({ pid, startTime, networkNamespace }: RuntimeRecord): Promise<boolean> {
-  try {
-    const status = await readFile(`/proc/${pid}/stat`, "utf8");
-    if (status.slice(status.lastIndexOf(")") + 2).split(" ")[19] !== startTime) return false;
-    return (await stat(`/proc/${pid}/ns/net`)).ino === networkNamespace;
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ESRCH") return false;
-    throw new ShieldError(
-      `Process ${pid} of the container cannot be looked at: ${(cause as Error).message}.`,
-      { cause },
-    );
-  }
+  if ((await readProcessStat(pid))?.startTime !== startTime) return false;
+  return (await readNetworkNamespace(pid)) === networkNamespace;
+}
+
+/** Undefined when there is no such process. */
+export async function readProcessStat(
+  pid: number,
+): Promise<{ readonly parent: number; readonly startTime: string } | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch((cause) => missingProcess(pid, cause));
+  if (text === undefined) return undefined;
+  // What stands before the last parenthesis may hold anything (proc(5)).
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { parent: Number(fields[1]), startTime: fields[19] ?? "" };
+}
+
+/** Inode; undefined when there is no such process. @throws ShieldError when it is not ours to look at. */
+export async function readNetworkNamespace(pid: number): Promise<number | undefined> {
+  return (await stat(`/proc/${pid}/ns/net`).catch((cause) => missingProcess(pid, cause)))?.ino;
+}
+
+function missingProcess(pid: number, cause: NodeJS.ErrnoException): undefined {
+  if (cause.code === "ENOENT" || cause.code === "ESRCH") return undefined;
+  throw new ShieldError(`Process ${pid} of the container cannot be looked at: ${cause.message}.`, { cause });
 }
 
 function parseJson(text: string): unknown {

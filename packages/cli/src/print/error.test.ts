@@ -14,6 +14,10 @@ describe("a fault of the user is one sentence, with the cause beneath", () => {
     [nested, "nft refused the ruleset.\n    /dev/stdin:14:3: syntax error\n"],
     [new ShieldError("a.txt:1: no\na.txt:2: no", { code: "usage" }), "a.txt:1: no\na.txt:2: no\n"],
     [new ShieldError("It failed.", { cause: "text" }), "It failed.\n"],
+    [
+      new ShieldError("a: no space is left.", { cause: new Error("no space is left") }),
+      "a: no space is left.\n",
+    ],
     [new PodmanArgumentError("--privileged opens the shield."), "--privileged opens the shield.\n"],
     [new ProfileNameError('"A" is not a profile name.'), '"A" is not a profile name.\n'],
   ])("%s", (cause, text) => expect(renderError(cause, { debug: false })).toBe(text));

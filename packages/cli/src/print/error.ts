@@ -3,7 +3,9 @@ import { ShieldError } from "../shield-error.ts";
 /** What to print for a failure: its sentence, what lies beneath, and the stack of what is our fault. */
 export function renderError(cause: unknown, { debug }: { readonly debug: boolean }): string {
   if (!(cause instanceof Error)) return `${String(cause)}\n`;
-  const beneath = cause.cause instanceof Error ? [`    ${cause.cause.message.split("\n")[0]}`] : [];
+  const reason = cause.cause instanceof Error ? (cause.cause.message.split("\n")[0] ?? "") : "";
+  // What is passed on with another code says the same.
+  const beneath = reason === "" || cause.message.includes(reason) ? [] : [`    ${reason}`];
   const isOurFault = !(cause instanceof ShieldError) && !isInputError(cause);
   // The stack begins with the sentence.
   const sentence = debug || isOurFault ? (cause.stack ?? cause.message) : cause.message;

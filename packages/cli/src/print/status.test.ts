@@ -8,6 +8,8 @@ const UP: StatusReport = {
   tier: "dnsmasq",
   profiles: ["base", "mine"],
   trustedMounts: [],
+  decisions: [],
+  notes: [],
 };
 
 test("without containers there is a sentence", () => {
@@ -33,6 +35,32 @@ test("each container is a line, with what its owner should know beneath", () => 
       "web          error        dnsmasq  base mine",
       "    dnsmasq does not run, so no name resolves",
       "web          stopped      getent   base mine",
+    ].join("\n")}\n`,
+  );
+});
+
+test("decisions, what they have left, and notes stand beneath", () => {
+  expect(
+    renderStatus([
+      {
+        ...UP,
+        status: { kind: "down", remainingSeconds: 590 },
+        decisions: [
+          { verdict: "allow", target: "example.com:443", remainingSeconds: 1752 },
+          { verdict: "deny", target: "198.18.0.0/16" },
+        ],
+        notes: ["ulogd does not run"],
+      },
+      { ...UP, status: { kind: "down_all" } },
+    ]),
+  ).toBe(
+    `${[
+      "web  down         dnsmasq  base mine",
+      "    comes back up in 9m50s",
+      "    allow example.com:443, 29m12s left",
+      "    deny 198.18.0.0/16",
+      "    ulogd does not run",
+      "web  down_all     dnsmasq  base mine",
     ].join("\n")}\n`,
   );
 });

@@ -1,0 +1,137 @@
+import { attributeAnswers } from "@terok-shield/dns-tier";
+import { BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
+import {
+  type LiveSets,
+  needsLiveSets,
+  readLiveSets,
+  readShieldState,
+  renderPolicyChange,
+  renderRepair,
+  type ShieldMode,
+  type ShieldState,
+} from "@terok-shield/nft-ruleset";
+import type { Composition } from "../compose-policy.ts";
+import type { BundleLock } from "../host/bundle-lock.ts";
+import { readTextFile } from "../host/files.ts";
+import type { Host } from "../host/host.ts";
+import { CommandFailedError } from "../host/run-command.ts";
+import { runNft } from "../host/running-container.ts";
+import { type SortedAddresses, sortLearned } from "../keep-learned.ts";
+import { ShieldError } from "../shield-error.ts";
+
+/** A container that runs, and the lock of its bundle, which we hold. */
+export interface LockedShield {
+  readonly host: Host;
+  readonly bundle: string;
+  readonly record: RuntimeRecord;
+  readonly lock: BundleLock;
+}
+
+export interface KernelChange {
+  /** Where the kernel should be. */
+  readonly before: Composition;
+  readonly after: Composition;
+  /** Names narrow: what only closed names brought has to go. */
+  readonly forgets: boolean;
+}
+
+/** name -> the addresses that its answers brought since the container started. */
+export type Answers = ReturnType<typeof attributeAnswers>;
+
+export interface KernelOutcome {
+  /** Why the whole ruleset was loaded anew; undefined when the change alone did. */
+  readonly repaired?: string;
+  readonly answers: Answers;
+  /** What the learned sets lost, by set. */
+  readonly forgotten: LiveSets["learned"];
+}
+
+/**
+ * Takes the kernel from one policy to the next, in one transaction as long as netlink takes it whole, and looks whether
+ * it is there. A kernel that was elsewhere gets the whole ruleset instead.
+ * @throws ShieldError when it does not take that either.
+ */
+export async function applyToKernel(
+  shield: LockedShield,
+  { before, after, forgets }: KernelChange,
+): Promise<KernelOutcome> {
+  const learned = forgets || needsLiveSets(before, after) ? await readLearned(shield, after) : NOTHING;
+  const forgotten = forgets ? learned.forget : NOTHING.forget;
+  const outcome = { answers: learned.answers, forgotten };
+  try {
+    for (const transaction of renderPolicyChange(before, after, learned.live, { forget: forgotten })) {
+      await runNft(shield.host, shield.record, ["-f", "-"], transaction, shield.lock);
+    }
+  } catch (cause) {
+    if (!(cause instanceof CommandFailedError)) throw cause;
+    await repairKernel(shield, after);
+    return { ...outcome, repaired: cause.message };
+  }
+  const fault = await findKernelFault(shield, after);
+  if (fault !== undefined) {
+    await repairKernel(shield, after);
+    return { ...outcome, repaired: fault };
+  }
+  if (forgets) await forgetLateAnswers(shield, after);
+  return outcome;
+}
+
+/**
+ * Loads the whole ruleset, whatever the kernel has, and keeps counters and the addresses that open names brought.
+ * @throws ShieldError when the kernel does not list it afterwards.
+ */
+export async function repairKernel(shield: LockedShield, after: Composition): Promise<void> {
+  const { live, keep } = await readLearned(shield, after);
+  const kept = { learned: keep, counters: live?.counters ?? {} };
+  for (const transaction of renderRepair(after.policy, after.mode, kept)) {
+    await runNft(shield.host, shield.record, ["-f", "-"], transaction, shield.lock);
+  }
+  const fault = await findKernelFault(shield, after);
+  if (fault !== undefined) throw new ShieldError(`${fault}, also after they were loaded anew`);
+}
+
+/** An answer to an old query may have come between our look and the transaction; since then none can. */
+export async function forgetLateAnswers(shield: LockedShield, after: Composition): Promise<void> {
+  const { forget } = await readLearned(shield, after);
+  if (forget.size > 0) await repairKernel(shield, after);
+}
+
+/** Why the kernel is not at a policy; undefined when it is. */
+async function findKernelFault(
+  { host, record }: LockedShield,
+  { policy, mode }: Composition,
+): Promise<string | undefined> {
+  const state = readShieldState(await runNft(host, record, ["-j", "list", "ruleset"]), policy);
+  if (state.kind === "error") return state.reason;
+  return isInMode(state, mode) ? undefined : `the kernel's rules are those of "${state.kind}"`;
+}
+
+/** Time left is the kernel's to count. */
+export function isInMode(state: ShieldState, mode: ShieldMode): boolean {
+  if (state.kind !== "down" || mode.kind !== "down") return state.kind === mode.kind;
+  const hasEnd = (down: { remainingSeconds?: number }) => down.remainingSeconds !== undefined;
+  return state.privateRanges === mode.privateRanges && hasEnd(state) === hasEnd(mode);
+}
+
+interface Learned extends SortedAddresses {
+  readonly live: LiveSets | undefined;
+  readonly answers: Answers;
+}
+
+const NOTHING: Learned = { live: undefined, answers: new Map(), keep: new Map(), forget: new Map() };
+
+/** The log comes second: dnsmasq writes there whatever it has put into the sets. */
+async function readLearned({ host, bundle, record }: LockedShield, { names }: Composition): Promise<Learned> {
+  const live = parseLiveSets(await runNft(host, record, ["-j", "list", "ruleset"]));
+  const answers = attributeAnswers((await readTextFile(`${bundle}/${BUNDLE_FILE.dnsmasqLog}`)) ?? "");
+  return { live, answers, ...sortLearned(live?.learned ?? new Map(), answers, names) };
+}
+
+/** A listing that says nothing to us holds nothing to keep. */
+function parseLiveSets(listing: string): LiveSets | undefined {
+  try {
+    return readLiveSets(listing);
+  } catch {
+    return undefined;
+  }
+}

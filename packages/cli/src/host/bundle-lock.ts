@@ -1,0 +1,81 @@
+import { spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { ShieldError } from "../shield-error.ts";
+
+/** A lock that is held. Commands that get it hold it too, until the last of them has ended. */
+export interface BundleLock {
+  readonly fd: number;
+}
+
+const PATIENCE_SECONDS = 60;
+const EXIT_HELD_BY_OTHERS = 75;
+/** As for everything that we run: nothing of the user's own PATH. */
+const PROGRAM_PATH =
+  "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/run/current-system/sw/bin";
+
+/**
+ * Runs `work` while no other process holds the lock of the same directory, for which it waits up to a minute.
+ *
+ * The lock is flock(2) on the directory itself: it needs no file, so a full or read-only disk is no obstacle, and the
+ * kernel frees it whatever becomes of us.
+ * @throws ShieldError when it is held for longer, or the directory is gone or another by the time.
+ */
+export async function withBundleLock<Result>(
+  directory: string,
+  work: (lock: BundleLock) => Promise<Result>,
+): Promise<Result> {
+  const handle = await openDirectory(directory);
+  try {
+    await takeLock(handle, directory);
+    return await work({ fd: handle.fd });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openDirectory(directory: string): Promise<FileHandle> {
+  try {
+    return await open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (cause) {
+    throw cannotLock(directory, (cause as Error).message, cause);
+  }
+}
+
+/** flock(1) locks the file description that it inherits from us, so the lock stays ours when it has ended. */
+async function takeLock(handle: FileHandle, directory: string): Promise<void> {
+  const args = [
+    "--exclusive",
+    `--timeout=${PATIENCE_SECONDS}`,
+    `--conflict-exit-code=${EXIT_HELD_BY_OTHERS}`,
+  ];
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    const child = spawn("flock", [...args, "3"], {
+      stdio: ["ignore", "ignore", "ignore", handle.fd],
+      env: { PATH: PROGRAM_PATH },
+    });
+    child.on("error", (cause) => reject(cannotLock(directory, cause.message, cause)));
+    child.on("close", resolve);
+  });
+  if (exitCode === EXIT_HELD_BY_OTHERS) {
+    throw new ShieldError(
+      `Another terok-shield command is at work on ${JSON.stringify(directory)}. Wait until it ends.`,
+    );
+  }
+  if (exitCode !== 0) throw cannotLock(directory, `flock failed (exit ${exitCode})`);
+  await checkStillThere(handle, directory);
+}
+
+/** While we waited, the bundle may have been removed, and another one made. */
+async function checkStillThere(handle: FileHandle, directory: string): Promise<void> {
+  const locked = await handle.stat();
+  const present = await stat(directory).catch(() => undefined);
+  if (present?.dev === locked.dev && present.ino === locked.ino) return;
+  throw new ShieldError(
+    `${JSON.stringify(directory)} was removed or replaced by another terok-shield command. Try again.`,
+  );
+}
+
+function cannotLock(directory: string, reason: string, cause?: unknown): ShieldError {
+  return new ShieldError(`${JSON.stringify(directory)} cannot be locked: ${reason}.`, { cause });
+}

@@ -1,0 +1,88 @@
+import { readFile, stat } from "node:fs/promises";
+import { ANNOTATION, BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
+import { listOwnProcesses } from "./helper-processes.ts";
+import { findRunningContainer, readNetworkNamespace, readProcessStat } from "./running-container.ts";
+
+export type ContainerRun =
+  | { readonly kind: "stopped" }
+  /** `isRecorded`: the hook's record is there; else it was put together from what podman's monitor was started with. */
+  | { readonly kind: "running"; readonly record: RuntimeRecord; readonly isRecorded: boolean }
+  /** A container of that name runs which was not started with this bundle. */
+  | { readonly kind: "foreign" };
+
+/**
+ * Whether the container of a bundle runs, without podman. A record that is lost or damaged must not make a container
+ * that runs look stopped, so podman's monitors are looked at, too: one conmon stays beside every running container.
+ */
+export async function findContainerRun(bundle: string, container: string): Promise<ContainerRun> {
+  const record = await findRunningContainer(bundle);
+  if (record !== undefined) return { kind: "running", record, isRecorded: true };
+  let found: ContainerRun = { kind: "stopped" };
+  for (const { pid, argv } of listOwnProcesses()) {
+    const monitor = parseMonitor(argv);
+    if (monitor?.name !== container) continue;
+    const process = await findMonitored(pid, monitor.pidFile);
+    if (process === undefined) continue;
+    if (!(await isOf(bundle, monitor.bundle, process.pid))) {
+      found = { kind: "foreign" };
+      continue;
+    }
+    const { id } = monitor;
+    const hostsFile = `${monitor.bundle}/hosts`;
+    return {
+      kind: "running",
+      record: { containerId: id, ...process, ownerPid: pid, hostsFile },
+      isRecorded: false,
+    };
+  }
+  return found;
+}
+
+interface Monitor {
+  readonly name: string;
+  readonly id: string;
+  /** The OCI bundle. */
+  readonly bundle: string;
+  readonly pidFile: string;
+}
+
+/** conmon(8), as podman starts it for a container; those of `podman exec` monitor no container of their own. */
+function parseMonitor(argv: readonly string[]): Monitor | undefined {
+  if (!/(^|\/)conmon$/.test(argv[0] ?? "") || argv.includes("-e") || argv.includes("--exec"))
+    return undefined;
+  const value = (option: string) => argv[argv.indexOf(option, 1) + 1] ?? "";
+  return { name: value("-n"), id: value("-c"), bundle: value("-b"), pidFile: value("-p") };
+}
+
+/** The container's first process; undefined while the container is only being made, or has ended. */
+async function findMonitored(
+  monitorPid: number,
+  pidFile: string,
+): Promise<Pick<RuntimeRecord, "pid" | "startTime" | "networkNamespace"> | undefined> {
+  const pid = Number((await readFile(pidFile, "utf8").catch(() => "")).trim());
+  if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
+  const found = await readProcessStat(pid);
+  const networkNamespace = await readNetworkNamespace(pid);
+  if (found?.parent !== monitorPid || networkNamespace === undefined) return undefined;
+  return { pid, startTime: found.startTime, networkNamespace };
+}
+
+/**
+ * True for a container that was created with the bundle. Where it has a user namespace of its own, its specification is
+ * not ours to read; then it is told by the resolv.conf that is mounted in it.
+ */
+async function isOf(bundle: string, ociBundle: string, pid: number): Promise<boolean> {
+  const specification = await readFile(`${ociBundle}/config.json`, "utf8").catch(() => undefined);
+  if (specification !== undefined) return readStateDirectory(specification) === bundle;
+  const files = [`/proc/${pid}/root/etc/resolv.conf`, `${bundle}/${BUNDLE_FILE.resolvConf}`];
+  const [mounted, own] = await Promise.all(files.map((file) => stat(file).catch(() => undefined)));
+  return mounted !== undefined && mounted.ino === own?.ino && mounted.dev === own.dev;
+}
+
+function readStateDirectory(specification: string): unknown {
+  try {
+    return JSON.parse(specification).annotations?.[ANNOTATION.stateDirectory];
+  } catch {
+    return undefined;
+  }
+}

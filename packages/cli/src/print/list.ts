@@ -1,0 +1,26 @@
+import type { ContainerSummary } from "../commands/list.ts";
+
+/** A table of containers: name, status, tier, connections let through and packets refused, profiles. */
+export function renderList(containers: readonly ContainerSummary[]): string {
+  if (containers.length === 0) return "No shielded containers.\n";
+  const rows = containers.map(({ container, status, tier, counts, profiles }) => [
+    container,
+    status.kind,
+    tier,
+    counts === undefined ? "-" : String(counts.allowedConnections + counts.bypassedConnections),
+    counts === undefined ? "-" : String(counts.refusedPackets),
+    profiles.join(" "),
+  ]);
+  const table = [["NAME", "STATE", "TIER", "ALLOWED", "REFUSED", "PROFILES"], ...rows];
+  const widths =
+    table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+  return table
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}

@@ -1,24 +1,64 @@
-// The last line of `npm test`, from exit codes and vitest's reports. The checks count as one test. A failure
-// that belongs to no test still counts, and an e2e test that was skipped has proved nothing: it counts too.
+// The last lines of `npm test`: what failed, and the count. The arguments are, for the checks, the unit and the e2e
+// tests, an exit code and a file: the checks' output, and what results-reporter.mjs wrote. The checks count as one
+// test. A failure that belongs to no test still counts, and an e2e test that was skipped has proved nothing: it counts.
 import { existsSync, readFileSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
 
-const [check, unitCode, unitReport, e2eCode, e2eReport] = process.argv.slice(2);
-const counts = [
-  check === "0" ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 },
-  count(unitCode, unitReport, "skipping is fine"),
-  count(e2eCode, e2eReport, "skipping is failing"),
+/** Few enough to stay in the tail of a log, which may be all that is kept of it. */
+const MOST_LINES = 20;
+const LONGEST_LINE = 240;
+
+const [checkCode, checkLog, unitCode, unitFile, e2eCode, e2eFile] = process.argv.slice(2);
+const unit = read(unitFile);
+const e2e = read(e2eFile);
+const failures = [
+  ...(checkCode === "0" ? [] : [`check: exit code ${checkCode}: ${firstLine(complaintOf(checkLog))}`]),
+  ...describeFailures("unit", unitCode, unit.failed),
+  ...describeFailures("e2e", e2eCode, [
+    ...e2e.failed,
+    ...e2e.skipped.map((name) => ({ name, reason: "skipped" })),
+  ]),
 ];
-const passed = counts.reduce((sum, each) => sum + each.passed, 0);
-const failed = counts.reduce((sum, each) => sum + each.failed, 0);
-process.stdout.write(`${passed} passed, ${failed} failed\n`);
-process.exitCode = failed === 0 ? 0 : 1;
+const passed = (checkCode === "0" ? 1 : 0) + unit.passed + e2e.passed;
+const lines = failures.map((line) => `FAILED ${line}`.slice(0, LONGEST_LINE));
+const more = lines.length - MOST_LINES;
+process.stdout.write(
+  [
+    ...(more > 0 ? [...lines.slice(0, MOST_LINES), `… and ${more} more`] : lines),
+    ...(unit.skipped.length === 0
+      ? []
+      : [`skipped ${unit.skipped.length} unit tests: ${unit.skipped[0]}, …`]),
+    `${passed} passed, ${failures.length} failed\n`,
+  ].join("\n"),
+);
+process.exitCode = failures.length === 0 ? 0 : 1;
 
-function count(exitCode, reportPath, skipping) {
-  if (!existsSync(reportPath)) {
-    return { passed: 0, failed: 1 };
-  }
-  const report = JSON.parse(readFileSync(reportPath, "utf8"));
-  const skipped = report.numPendingTests + report.numTodoTests;
-  const failed = report.numFailedTests + (skipping === "skipping is failing" ? skipped : 0);
-  return { passed: report.numPassedTests, failed: exitCode === "0" ? failed : Math.max(1, failed) };
+function read(file) {
+  return existsSync(file)
+    ? JSON.parse(readFileSync(file, "utf8"))
+    : { passed: 0, failed: [{ name: "no test", reason: "there is no report" }], skipped: [] };
+}
+
+function describeFailures(suite, exitCode, failed) {
+  if (failed.length === 0 && exitCode !== "0")
+    return [`${suite}: exit code ${exitCode}, though no test failed`];
+  return failed.map(({ name, reason }) => `${suite}: ${name}: ${firstLine(reason)}`);
+}
+
+/** The first error of the checks' output, with the place that stands above it, as Biome writes it. */
+function complaintOf(file) {
+  const text = existsSync(file) ? stripVTControlCharacters(readFileSync(file, "utf8")) : "";
+  const lines = text.split("\n");
+  const first = lines.findIndex((line) => /\berror\b|[×✖]|^Unused /i.test(line));
+  if (first < 0) return "see its output, which names no error";
+  const place = lines.slice(0, first).findLast((line) => /^\S+\.\w+:\d/.test(line)) ?? "";
+  return [place.replace(/[ ━]+$/, ""), lines[first].trim()].filter((part) => part !== "").join(" ");
+}
+
+/** Of a message that may hold anything: one line that a terminal only prints. */
+function firstLine(text) {
+  const line = stripVTControlCharacters(text)
+    .split("\n")
+    .find((each) => each.trim() !== "");
+  return (line ?? "no reason given").trim().replace(/\p{Cc}/gu, "?");
 }

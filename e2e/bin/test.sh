@@ -11,11 +11,12 @@ trap 'rm -rf "$results"' EXIT
 run_vitest() {
   project=$1
   shift
-  node_modules/.bin/vitest run --project "$project" --passWithNoTests \
-    --reporter=default --reporter=json --outputFile.json="$results/$project.json" "$@"
+  TEST_RESULTS="$results/$project.json" node_modules/.bin/vitest run --project "$project" --passWithNoTests \
+    --reporter=default --reporter=./e2e/bin/results-reporter.mjs "$@"
 }
 
 prepare "$@" || {
+  echo "FAILED prepare: no packages, or no build"
   echo "0 passed, 1 failed"
   exit 1
 }
@@ -23,10 +24,11 @@ if [ "${1-}" = --yes ]; then
   shift
 fi
 
-npm run --silent check
+npm run --silent check > "$results/check.log" 2>&1
 check=$?
+cat "$results/check.log"
 run_vitest unit "$@"
 unit=$?
 run_vitest e2e "$@"
 e2e=$?
-node e2e/bin/count-results.mjs "$check" "$unit" "$results/unit.json" "$e2e" "$results/e2e.json"
+node e2e/bin/count-results.mjs "$check" "$results/check.log" "$unit" "$results/unit.json" "$e2e" "$results/e2e.json"

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseImports, readBuilt } from "./workspace.ts";
 
 const DIST = "packages/hook-entrypoint/dist";
-const OUTPUT = "dist/terok-shield-hook.js";
+const OUTPUT = "dist/terok-shield-hook.mjs";
 
 interface Metafile {
   readonly inputs: Readonly<Record<string, unknown>>;
@@ -30,7 +30,7 @@ test("the hook is one file, in which nothing but node: builtins is left to find"
 });
 
 test("the built file itself says the same", () => {
-  const source = readBuilt(`${DIST}/terok-shield-hook.js`);
+  const source = readBuilt(`${DIST}/terok-shield-hook.mjs`);
   const imports = parseImports(source);
   expect(imports.length).toBeGreaterThan(0);
   expect(imports.filter((specifier) => !isNode(specifier))).toEqual([]);

@@ -45,6 +45,17 @@ describe.each(TIERS)("what profiles say, in the $tier tier", ({ tier, hide }) =>
     expect(await curlFrom("overlap", ...targets)).toEqual([0, 0, 0, 0, 0, 7]);
   });
 
+  test("an entry with a port opens that port alone, for addresses and names", async () => {
+    await writeProfile(
+      "web-only",
+      "198.18.4.1:80/tcp\n198.18.4.7:81/tcp\n[2001:2:0:4::7]:80\ngood.test:80\n",
+    );
+    const targets = ["198.18.4.1", "198.18.4.7", "[2001:2:0:4::7]", "good.test"];
+    expect(await curlFrom("web-only", ...targets)).toEqual([0, 7, 0, 0]);
+    await writeProfile("elsewhere", "good.test:81\n198.18.4.7\n");
+    expect(await curlFrom("elsewhere", "good.test", "198.18.4.7")).toEqual([7, 0]);
+  });
+
   test("10 000 addresses load, and the first, the last and one not among them are told apart", async () => {
     const addresses = Array.from(
       { length: 10_000 },
@@ -188,8 +199,6 @@ describe.each(TIERS)("what profiles say, in the $tier tier", ({ tier, hide }) =>
       ["example.com:0"],
       ["example.com:70000"],
       ["example.com:443/icmp"],
-      ["example.com:443"],
-      ["203.0.113.10:5432/tcp"],
     ].slice(0, tier === "dnsmasq" ? undefined : 4),
   )("the line %j is refused with its place, and no state is written", async (line) => {
     await writeProfile("bad", `good.test\n\n${line}\n`);

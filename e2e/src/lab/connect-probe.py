@@ -6,6 +6,7 @@ A TARGET is tcp,HOST,PORT or udp,HOST,PORT, or dns-udp,SERVER,NAME or dns-tcp,SE
 import errno
 import json
 import socket
+import struct
 import sys
 
 
@@ -31,6 +32,9 @@ def exchange(protocol, host, port, message):
         return "no such name"
     with socket.socket(family, kind) as client:
         client.settimeout(10)
+        if protocol == "tcp":
+            # Ends with a reset, so that thousands of attempts leave nothing behind that the next ones stumble over.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
             client.connect(address)
             client.sendall(message)

@@ -26,6 +26,7 @@ interface Running {
   /** The program itself, as this side numbers it. */
   readonly pid: number;
   readonly stdin: NodeJS.WritableStream;
+  readonly stdout: NodeJS.ReadableStream;
   readonly finished: Promise<Finished>;
   /** What the program has written until now, on both outputs. */
   output(): string;
@@ -155,6 +156,7 @@ export function hostUser(machine: Machine, account: "ordinary" | "root"): HostUs
       return {
         pid,
         stdin: running.stdin,
+        stdout: running.stdout,
         finished,
         output: () => written.both,
         waitForOutput: (text, timeoutMs) =>

@@ -62,7 +62,8 @@ host_settings() {
   mkdir -p /etc/containers
   printf '%s\n' '[engine]' 'cgroup_manager = "cgroupfs"' 'events_logger = "file"' \
     '[containers]' 'log_driver = "k8s-file"' > /etc/containers/containers.conf
-  printf '%s\n' '[storage]' 'driver = "vfs"' > /etc/containers/storage.conf
+  printf '%s\n' '[storage]' 'driver = "vfs"' 'runroot = "/run/containers/storage"' \
+    'graphroot = "/var/lib/containers/storage"' > /etc/containers/storage.conf
 }
 
 # Podman wants the tun device for everybody; on some machines it is root's.

@@ -161,9 +161,7 @@ export function hostUser(machine: Machine, account: "ordinary" | "root"): HostUs
         output: () => written.both,
         waitForOutput: (text, timeoutMs) =>
           until(`${file} wrote ${text}`, () => written.both.includes(text), timeoutMs),
-        kill: (signal = "SIGTERM") => {
-          process.kill(pid, signal);
-        },
+        kill: (signal = "SIGTERM") => signalIfRunning(pid, signal),
       };
     },
     async writeFile(path, content, mode = 0o644) {
@@ -180,6 +178,17 @@ export function hostUser(machine: Machine, account: "ordinary" | "root"): HostUs
         .filter((found) => found.uid >= uid);
     },
   };
+}
+
+/** A process may end before a signal reaches it. */
+function signalIfRunning(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") {
+      throw cause;
+    }
+  }
 }
 
 /** Gives undefined for a process that has just ended. */

@@ -115,13 +115,21 @@ async function removeAbandonedCgroups(root: string): Promise<void> {
   }
 }
 
+/** Another harness may be removing the same one. */
 async function removeCgroup(directory: string): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(toleratingAbsence);
+  for (const entry of entries ?? []) {
     if (entry.isDirectory()) {
       await removeCgroup(path.join(directory, entry.name));
     }
   }
-  await rmdir(directory);
+  await rmdir(directory).catch(toleratingAbsence);
+}
+
+function toleratingAbsence(cause: NodeJS.ErrnoException): undefined {
+  if (cause.code !== "ENOENT") {
+    throw cause;
+  }
 }
 
 function isRunning(pid: number): boolean {

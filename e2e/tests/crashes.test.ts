@@ -193,13 +193,7 @@ describe("a command that is killed at any point opens nothing and loses nothing,
     for (const [name, addresses] of Object.entries(NAMES)) await lab.internet.setName(name, { addresses });
     faults = await prepareFaults(lab);
   });
-  afterAll(async () => {
-    // TEMP
-    process.stderr.write(
-      await lab.root.mustRun("sh", ["-c", "cat /sys/fs/cgroup/terok-shield-lab-*/user/cpu.stat"]),
-    );
-    await lab?.destroy();
-  });
+  afterAll(() => lab?.destroy());
 
   test.concurrent.for(CAMPAIGNS)("$container", { timeout: 1_500_000 }, async (campaign) => {
     const { container, commands } = campaign;

@@ -32,6 +32,7 @@ import {
   type KernelChange,
   type KernelOutcome,
   type LockedShield,
+  readLiveRevision,
   repairKernel,
 } from "./apply-to-kernel.ts";
 import { applyToResolver, closeNames, type ResolverOutcome } from "./apply-to-resolver.ts";
@@ -144,6 +145,9 @@ async function applyLocked<Result>(locked: LockedBundle, change: Change<Result>)
   const state = diskFault === undefined ? settled : { ...settled, revision: unkeptRevision(settled) };
   // A start that began before we wrote may have come to its end: its hook then loaded what was there, or saw us and refused.
   const running = found.kind === "running" ? found : await findContainerRun(bundle, container);
+  if (diskFault !== undefined && running.kind === "running" && state.mode.kind !== "block") {
+    await refuseToDropUnkept(locked, running, recorded, diskFault);
+  }
   const outcome =
     running.kind === "running"
       ? await enforce(locked, running, {
@@ -160,7 +164,7 @@ async function applyLocked<Result>(locked: LockedBundle, change: Change<Result>)
   const notes = describeOutcome(outcome);
   const drafts = [...describeEnded(recorded, present), ...decided.audit(seen)];
   const auditNotes = await audit(locked, state, drafts, notes);
-  refuseHalfDone(container, diskFault, seen.isRunning, outcome);
+  refuseHalfDone(container, diskFault, seen.isRunning, outcome.resolver);
   return { ...seen, result: decided.result, notes: [...notes, ...auditNotes] };
 }
 
@@ -197,6 +201,22 @@ function unkeptRevision({ revision }: ContainerState): number {
 /** True when a kernel's revision is of a policy that no disk took. */
 export function isUnkept(revision: number, onDisk: number): boolean {
   return revision >= onDisk + FIRST_UNKEPT;
+}
+
+/** What the kernel has and no disk took would be lost, since the next policy is made from what is on disk. */
+async function refuseToDropUnkept(
+  { host, container }: LockedBundle,
+  { record }: Running,
+  { revision }: ContainerState,
+  diskFault: ShieldError,
+): Promise<void> {
+  const live = await readLiveRevision(host, record);
+  if (live === undefined || !isUnkept(live, revision)) return;
+  throw new ShieldError(
+    `Nothing has changed: what an earlier command could not keep is in force and would be lost, and ${diskFault.message} ` +
+      `Make room and try again, or close everything: terok-shield block ${container}`,
+    { cause: diskFault },
+  );
 }
 
 /** @returns why not; then nothing on disk has changed. */
@@ -365,17 +385,11 @@ function refuseHalfDone(
   container: ContainerName,
   diskFault: ShieldError | undefined,
   isRunning: boolean,
-  { kernel, resolver }: Outcome,
+  resolver: ResolverOutcome,
 ): void {
   if (diskFault !== undefined && !isRunning) throw diskFault;
   if (diskFault !== undefined) {
-    const lost =
-      kernel.repaired === undefined || kernel.repaired === ASKED_FOR
-        ? ""
-        : ". What an earlier command could not keep either is not in force any more";
-    throw new ShieldError(`In force now, but not kept: ${diskFault.message}${lost}`, {
-      cause: diskFault.cause,
-    });
+    throw new ShieldError(`In force now, but not kept: ${diskFault.message}`, { cause: diskFault.cause });
   }
   if (resolver.fault !== undefined) {
     throw new ShieldError(

@@ -127,6 +127,11 @@ async function readLearned({ host, bundle, record }: LockedShield, { names }: Co
   return { live, answers, ...sortLearned(live?.learned ?? new Map(), answers, names) };
 }
 
+/** Number of the policy that the kernel is at; undefined when it is at none. */
+export async function readLiveRevision(host: Host, record: RuntimeRecord): Promise<number | undefined> {
+  return parseLiveSets(await runNft(host, record, ["-j", "list", "ruleset"]))?.revision;
+}
+
 /** A listing that says nothing to us holds nothing to keep. */
 function parseLiveSets(listing: string): LiveSets | undefined {
   try {

@@ -101,14 +101,15 @@ export async function ensurePrivateDirectory(path: string): Promise<string> {
 }
 
 /** WORKAROUND(node-mkdir-recursive): under /proc, node 20's own `recursive` never ends. Goes with node 20. */
-async function makeDirectories(path: string): Promise<void> {
+async function makeDirectories(path: string, hasParent = false): Promise<void> {
   try {
     await mkdir(path, 0o700);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return;
-    if (!isMissing(cause) || (await resolvePath(dirname(path))) !== undefined) throw cause;
-    await makeDirectories(dirname(path));
-    return makeDirectories(path);
+    if (!isMissing(cause) || hasParent) throw cause;
+    // Somebody else may have made it in between.
+    if ((await resolvePath(dirname(path))) === undefined) await makeDirectories(dirname(path));
+    return makeDirectories(path, true);
   }
   // The umask may have taken our own bits away.
   await chmod(path, 0o700);

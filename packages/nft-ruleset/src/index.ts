@@ -1,3 +1,4 @@
+export { QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
 export type {
   Destination,
   EgressPolicy,
@@ -6,6 +7,16 @@ export type {
   ShieldMode,
   TimedDestination,
 } from "./egress-policy.ts";
+export {
+  type JudgedPorts,
+  type Judgement,
+  judgeEveryPort,
+  judgePacket,
+  type ListedRuleset,
+  type MetRule,
+  readListedRuleset,
+} from "./evaluate-listing.ts";
+export type { FirstPacket, FoundElement } from "./evaluate-listing-match.ts";
 export {
   coversRange,
   type IpRange,
@@ -37,6 +48,7 @@ export {
 export { type KeptState, renderRepair, renderRuleset, renderRulesetInParts } from "./render-ruleset.ts";
 export { TABLE } from "./ruleset.ts";
 export { keptSets, learnedSets } from "./set-names.ts";
+export { readSetSizes, type SetSize } from "./set-sizes.ts";
 export { readShieldState, type ShieldState } from "./shield-state.ts";
 export { METADATA_ADDRESSES, PRIVATE_RANGES } from "./special-ranges.ts";
 export { isWithinLimits } from "./transaction-room.ts";

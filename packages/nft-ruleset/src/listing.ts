@@ -1,7 +1,8 @@
+import { COUNTERS } from "./counters.ts";
 import type { EgressPolicy, ShieldMode } from "./egress-policy.ts";
 import { listedElement, mergeRanges, parseListedElement } from "./ip-range.ts";
 import type { Piece } from "./pieces.ts";
-import { COUNTERS, type PlannedSet, planRuleset, type Ruleset, TABLE } from "./ruleset.ts";
+import { type PlannedSet, planRuleset, type Ruleset, TABLE } from "./ruleset.ts";
 import { listedPorts } from "./statement.ts";
 
 /**

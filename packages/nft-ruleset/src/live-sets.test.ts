@@ -28,6 +28,12 @@ describe("readLiveSets", () => {
       "refused_blocked",
       "refused_denied",
       "refused_private",
+      "logged_allowed",
+      "logged_bypass",
+      "logged_blocked",
+      "logged_denied",
+      "logged_private",
+      "refused_queries",
     ]);
     expect(live.counters.bypassed).toEqual({ packets: 2, bytes: 14 });
   });

@@ -1,3 +1,4 @@
+import { QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
 import type { EgressPolicy, LearnedScope, ShieldMode } from "./egress-policy.ts";
 import type { IpRange } from "./ip-range.ts";
 import { learnedMark, MARK, queryMark } from "./marks.ts";
@@ -36,6 +37,7 @@ import {
   logTo,
   multicastReport,
   outputInterface,
+  overRate,
   packetMark,
   portIn,
   protocolIs,
@@ -51,6 +53,8 @@ import {
 } from "./statement.ts";
 
 export const LOG_GROUP = 100;
+
+type Verdict = keyof typeof VERDICT_COUNTERS;
 
 const TRANSPORTS: readonly Transport[] = ["tcp", "udp"];
 
@@ -89,13 +93,13 @@ export function planChains(policy: EgressPolicy, mode: ShieldMode, sets: Readonl
   const plan = { policy, mode, sets };
   return [
     ...REJECTIONS,
-    refusal("refuse_blocked", "refused_blocked", "BLOCKED"),
-    refusal("refuse_denied", "refused_denied", "DENIED"),
-    refusal("refuse_private", "refused_private", "PRIVATE"),
-    admission("admit_allowed", MARK.allowed, "allowed", "ALLOWED"),
+    refusal("refuse_blocked", "blocked"),
+    refusal("refuse_denied", "denied"),
+    refusal("refuse_private", "private"),
+    admission("admit_allowed", MARK.allowed, "allowed"),
     ...learnedAdmissions(policy),
-    ...(opensForATime(plan) ? [admission("admit_temporary", MARK.temporary, "allowed", "ALLOWED")] : []),
-    admission("admit_bypass", MARK.bypass, "bypassed", "BYPASS"),
+    ...(opensForATime(plan) ? [admission("admit_temporary", MARK.temporary, "allowed")] : []),
+    admission("admit_bypass", MARK.bypass, "bypass"),
     { name: "output", hook: "output", rules: outputRules(plan) },
     { name: "input", hook: "input", rules: inputRules(plan) },
     { name: "forward", hook: "forward", rules: [] },
@@ -111,12 +115,18 @@ export function planChains(policy: EgressPolicy, mode: ShieldMode, sets: Readonl
 function outputRules(plan: Plan): Rule[] {
   const { policy, mode, sets } = plan;
   if (mode.kind === "block") {
-    return [...forwardedRules(policy), [outputInterface("lo"), accept], [goto("refuse_blocked")]];
+    return [
+      ...excessQueries(policy),
+      ...forwardedRules(policy),
+      [outputInterface("lo"), accept],
+      [goto("refuse_blocked")],
+    ];
   }
   return [
     [ipOptionExists("lsrr"), goto("refuse_blocked")],
     [ipOptionExists("ssrr"), goto("refuse_blocked")],
     [routingHeaderExists(), goto("refuse_blocked")],
+    ...excessQueries(policy),
     ...queriesToResolver(policy),
     [outputInterface("lo"), accept],
     [hopLimit(255), icmpv6Type(NEIGHBOUR_DISCOVERY), accept],
@@ -156,6 +166,23 @@ function publishedPorts(published: EgressPolicy["published"], protocol: Transpor
   const ports = published.filter((entry) => entry.protocol === protocol).map(({ port }) => port);
   const sorted = [...new Set(ports)].sort((left, right) => left - right);
   return sorted.length === 0 ? [] : [sorted.map((port) => ({ first: port, last: port }))];
+}
+
+/** The resolver works for the container at its owner's expense: so many queries a second, and TCP connections for them. */
+function excessQueries({ upstream }: EgressPolicy): Rule[] {
+  if (upstream === undefined) return [];
+  const refused = [countWith(QUERY_COUNTER), drop];
+  return [
+    [outputInterface("lo"), destinationPort("udp", [53]), overRate(100, 2000), ...refused],
+    // Each makes dnsmasq fork, and may ask a hundred times.
+    [
+      outputInterface("lo"),
+      destinationPort("tcp", [53]),
+      connectionState("new"),
+      overRate(20, 1000),
+      ...refused,
+    ],
+  ];
 }
 
 /**
@@ -383,18 +410,21 @@ function opensForATime({ sets }: Plan): boolean {
   return sets.has("timed_allow_v4") || sets.has("timed_allow_ports_v4");
 }
 
-function refusal(name: string, counter: string, verdict: string): RuleChain {
-  return { name, rules: [[countWith(counter)], [...sampledLog(verdict)], [goto("reject_packet")]] };
+function refusal(name: string, verdict: Verdict): RuleChain {
+  return {
+    name,
+    rules: [[countWith(VERDICT_COUNTERS[verdict].counted)], sampledLog(verdict), [goto("reject_packet")]],
+  };
 }
 
 /** Counts and logs a connection once: its mark says that it has been here. */
-function admission(name: string, mark: number, counter: string, verdict: string): RuleChain {
+function admission(name: string, mark: number, verdict: Verdict): RuleChain {
   return {
     name,
     rules: [
       [connectionMark(mark), accept],
-      [setConnectionMark(mark), countWith(counter)],
-      [...sampledLog(verdict)],
+      [setConnectionMark(mark), countWith(VERDICT_COUNTERS[verdict].counted)],
+      sampledLog(verdict),
       [accept],
     ],
   };
@@ -408,14 +438,18 @@ function learnedAdmissions({ learned }: EgressPolicy): RuleChain[] {
   if (learned.kind === "fixed") return [];
   return separateScopes(learned.scopes).map((scope) => {
     const mark = learnedMark(learned.flowGeneration, scope);
-    const { name, rules } = admission(learnedAdmission(scope), mark, "allowed", "ALLOWED");
+    const { name, rules } = admission(learnedAdmission(scope), mark, "allowed");
     return { name, rules: [[connectionDirection("reply"), goto("admit_allowed")], ...rules] };
   });
 }
 
-/** The counters stay exact; the log is a sample, so that a flood cannot fill the disk. */
-function sampledLog(verdict: string): Rule {
-  return [limitRate(50, 200), logTo(LOG_GROUP, `TEROK_SHIELD_${verdict}: `)];
+/** The counters stay exact; the log is a sample, so that a flood cannot fill the disk. What it leaves out is counted, too. */
+function sampledLog(verdict: Verdict): Rule {
+  return [
+    limitRate(50, 1000),
+    countWith(VERDICT_COUNTERS[verdict].logged),
+    logTo(LOG_GROUP, `TEROK_SHIELD_${verdict.toUpperCase()}: `),
+  ];
 }
 
 /** Whether bypass ends by itself. */

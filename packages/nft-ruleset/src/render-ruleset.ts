@@ -1,3 +1,4 @@
+import { COUNTERS } from "./counters.ts";
 import type { EgressPolicy, PolicyInMode, ShieldMode } from "./egress-policy.ts";
 import {
   type Element,
@@ -10,7 +11,6 @@ import {
 import type { LiveSets } from "./live-sets.ts";
 import { planChains } from "./plan-chains.ts";
 import {
-  COUNTERS,
   type PlannedSet,
   planRuleset,
   type RuleChain,

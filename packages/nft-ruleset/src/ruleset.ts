@@ -5,13 +5,6 @@ import { planModeSets, planPolicySets } from "./plan-sets.ts";
 import type { Family, Statement } from "./statement.ts";
 
 export const TABLE = { family: "inet", name: "terok_shield" } as const;
-export const COUNTERS = [
-  "allowed",
-  "bypassed",
-  "refused_blocked",
-  "refused_denied",
-  "refused_private",
-] as const;
 
 export type Rule = readonly Statement[];
 

@@ -176,11 +176,23 @@ export function limitRate(packetsPerSecond: number, burst: number): Statement {
   };
 }
 
-/** Unless told otherwise, the kernel holds packets back for up to a second to hand over many at once. */
+/** Matches what is more than that. */
+export function overRate(perSecond: number, burst: number): Statement {
+  return {
+    text: `limit rate over ${perSecond}/second burst ${burst} packets`,
+    listing: [{ limit: { rate: perSecond, burst, per: "second", inv: true } }],
+  };
+}
+
+/** Headers are enough to tell what a packet is. */
+const LOGGED_BYTES = 128;
+/** Handed over at once, so that the reader's buffer holds a burst; the reader says how long the kernel waits for them. */
+const LOGGED_AT_ONCE = 16;
+
 export function logTo(group: number, prefix: string): Statement {
   return {
-    text: `log prefix "${prefix}" group ${group} queue-threshold 1`,
-    listing: [{ log: { prefix, group, "queue-threshold": 1 } }],
+    text: `log prefix "${prefix}" group ${group} snaplen ${LOGGED_BYTES} queue-threshold ${LOGGED_AT_ONCE}`,
+    listing: [{ log: { prefix, group, snaplen: LOGGED_BYTES, "queue-threshold": LOGGED_AT_ONCE } }],
   };
 }
 

@@ -106,13 +106,15 @@ export async function startShieldedLab(addresses: readonly string[]) {
     return (value as string[]).filter((packet) => !/^icmpv6 type (13[3-7]|143) /.test(packet));
   }
 
-  /** The counters that are not zero, and zero from here on. */
+  /** The counters of verdicts that are not zero, and zero from here on. */
   async function counters(): Promise<Counted> {
     const text = await lab.run("nft", ["-j", "reset", "counters", "table", "inet", "terok_shield"]);
     const { nftables } = JSON.parse(text) as { nftables: { counter?: { name: string; packets: number } }[] };
     return Object.fromEntries(
       nftables.flatMap(({ counter }) =>
-        counter !== undefined && counter.packets > 0 ? [[counter.name, counter.packets]] : [],
+        counter !== undefined && counter.packets > 0 && !counter.name.startsWith("logged_")
+          ? [[counter.name, counter.packets]]
+          : [],
       ),
     );
   }

@@ -1,0 +1,18 @@
+/** What is counted with a verdict, and what of it was logged: the difference is not listed anywhere. */
+export const VERDICT_COUNTERS = {
+  allowed: { counted: "allowed", logged: "logged_allowed" },
+  bypass: { counted: "bypassed", logged: "logged_bypass" },
+  blocked: { counted: "refused_blocked", logged: "logged_blocked" },
+  denied: { counted: "refused_denied", logged: "logged_denied" },
+  private: { counted: "refused_private", logged: "logged_private" },
+} as const;
+
+/** Queries that were too many for the container's resolver. */
+export const QUERY_COUNTER = "refused_queries";
+
+/** Every counter of the table. */
+export const COUNTERS: readonly string[] = [
+  ...Object.values(VERDICT_COUNTERS).map(({ counted }) => counted),
+  ...Object.values(VERDICT_COUNTERS).map(({ logged }) => logged),
+  QUERY_COUNTER,
+];

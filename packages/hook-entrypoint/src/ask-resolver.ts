@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import { on, once, setMaxListeners } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { NameAnswer } from "./contract.ts";
 import { parseAddresses, parseResponse, type QueryType, type Response, renderQuery } from "./dns-message.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
@@ -18,6 +19,9 @@ const ASK_RETRY_MILLISECONDS = 700;
 const NAMES_AT_ONCE = 30;
 const NO_ERROR = 0;
 const NAME_ERROR = 3;
+const REFUSED = 5;
+/** For all names of one request. */
+const NAMES_DEADLINE_MILLISECONDS = 10_000;
 
 /**
  * Asks over UDP until the answer is as wanted.
@@ -94,6 +98,54 @@ async function askAddressesOf(name: string, type: QueryType, signal: AbortSignal
   }
 }
 
+/**
+ * What the resolver says to each name, over TCP, where no process in the container can answer in its place. An upstream
+ * that hears no TCP is asked over UDP: that such a name is not refused is known by then.
+ *
+ * One query after the other: with several connections at once an address was seen to be answered and not to be in its
+ * set, probably since dnsmasq's processes for them fill the sets through one shared socket.
+ */
+export async function askNames(names: readonly string[]): Promise<Record<string, NameAnswer>> {
+  const signal = AbortSignal.timeout(NAMES_DEADLINE_MILLISECONDS);
+  setMaxListeners(0, signal);
+  const answers = new Map<string, NameAnswer>();
+  for (const name of names) answers.set(name, await askName(name, signal));
+  return Object.fromEntries(answers);
+}
+
+async function askName(name: string, signal: AbortSignal): Promise<NameAnswer> {
+  const v4 = await askEither(name, "A", signal);
+  if (v4.kind === "refused") return v4;
+  const v6 = await askEither(name, "AAAA", signal);
+  const addresses = [...v4.addresses, ...v6.addresses];
+  if (addresses.length > 0) return { kind: "addresses", addresses };
+  const kinds = ["refused", "none", "no such name"] as const;
+  return { kind: kinds.find((kind) => kind === v4.kind || kind === v6.kind) ?? "failed", addresses };
+}
+
+async function askEither(name: string, type: QueryType, signal: AbortSignal): Promise<NameAnswer> {
+  const failed: NameAnswer = { kind: "failed", addresses: [] };
+  const hurry = AbortSignal.any([signal, AbortSignal.timeout(ASK_DEADLINE_MILLISECONDS)]);
+  const overTcp = await askOverTcp(name, type, hurry).then(readAnswer, () => failed);
+  if (overTcp.kind !== "failed") return overTcp;
+  const options = { signal, retryMilliseconds: ASK_RETRY_MILLISECONDS };
+  return askOverUdp(name, type, () => true, options).then(readAnswer, () => failed);
+}
+
+function readAnswer(message: Buffer): NameAnswer {
+  const addresses = parseAddresses(message);
+  switch (parseResponse(message)?.responseCode) {
+    case NO_ERROR:
+      return { kind: addresses.length > 0 ? "addresses" : "none", addresses };
+    case NAME_ERROR:
+      return { kind: "no such name", addresses: [] };
+    case REFUSED:
+      return { kind: "refused", addresses: [] };
+    default:
+      return { kind: "failed", addresses: [] };
+  }
+}
+
 async function askOverUdp(
   name: string,
   type: QueryType,
@@ -123,6 +175,8 @@ async function askOverUdp(
 /** RFC 1035 section 4.2.2: two bytes of length before each message. */
 async function askOverTcp(name: string, type: QueryType, signal: AbortSignal): Promise<Buffer> {
   const socket = connect({ host: RESOLVER.address, port: RESOLVER.port, signal });
+  // Whoever waits hears of an error; one that comes while nobody does must not end this process.
+  socket.on("error", () => {});
   try {
     await once(socket, "connect", { signal });
     const query = renderQuery(randomInt(0x10000), name, type);

@@ -14,11 +14,17 @@ export const BUNDLE_FILE = {
   dnsmasqPid: "dnsmasq.pid",
   /** Of this run of the container: it tells which names brought the addresses that are open. */
   dnsmasqLog: "dnsmasq.log",
-  earlierDnsmasqLog: "dnsmasq.log.old",
+  /** Of this run too, from before the log grew too long. */
+  rotatedDnsmasqLog: "dnsmasq.log.old",
+  /** The same of the run before. */
+  earlierDnsmasqLog: "dnsmasq.earlier.log",
+  earlierRotatedDnsmasqLog: "dnsmasq.earlier.log.old",
   ulogdConf: "ulogd.conf",
   ulogdPid: "ulogd.pid",
   packetLog: "packets.jsonl",
+  rotatedPacketLog: "packets.jsonl.old",
   ulogdLog: "ulogd.log",
+  keeperPid: "keeper.pid",
   audit: "audit.jsonl",
   runtime: "runtime.json",
   /** Why the hook last refused, for the command that started the container. */

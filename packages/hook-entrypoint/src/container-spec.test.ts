@@ -673,6 +673,7 @@ function manifest(trustedMounts: readonly string[]): BundleManifest {
     table: { family: "inet", name: "terok_shield" },
     programs: { nft: "/usr/sbin/nft", nsenter: "/usr/bin/nsenter", setpriv: "/usr/bin/setpriv" },
     protectedPaths,
+    isAudited: true,
     trustedMounts,
     files: {},
   };

@@ -6,7 +6,7 @@
 export { BUNDLE_FILE } from "./bundle-file.ts";
 export { parseConfirmation } from "./confirmation.ts";
 export { FORBIDDEN_DEVICES, findMountFault } from "./container-spec.ts";
-export { identifyHelper, TIMER_NAME } from "./identify-helper.ts";
+export { type HelperKind, identifyHelper, KEEPER_NAME, TIMER_NAME } from "./identify-helper.ts";
 export { findMarker, MARKER_ZONE, renderMarker } from "./marker.ts";
 
 /** Raised whenever a hook of another version could misread a bundle; the hook refuses any other. */
@@ -61,6 +61,8 @@ export interface BundleManifest {
     /** No mount may show these at all: sockets of services that act on the host. */
     readonly unreachable: readonly string[];
   };
+  /** Whether what the container tries is written down. */
+  readonly isAudited: boolean;
   /** Mount sources that the owner insists on. */
   readonly trustedMounts: readonly string[];
   readonly files: Readonly<Record<string, string>>;
@@ -85,6 +87,24 @@ export interface RuntimeRecord {
  * dns-servers.active (and for a restart dnsmasq.conf): it prints a ResolverReply when dnsmasq follows that file.
  */
 export type ResolverStage = "reloadResolver" | "restartResolver";
+
+/** Starts what is missing of what writes the logs of a running container, in its network namespace. */
+export const LOG_STAGE = "reviveLogs";
+
+/** Asks the running resolver for some names and changes nothing; prints a NamesReply. Standard input is a ResolverRequest. */
+export const ASK_STAGE = "askResolver";
+
+/** What the ask stage prints, as JSON. */
+export interface NamesReply {
+  readonly names: Readonly<Record<string, NameAnswer>>;
+}
+
+/** What the resolver says to a name; of the answers to both families' queries, the one that says more. */
+export interface NameAnswer {
+  readonly kind: "addresses" | "none" | "no such name" | "refused" | "failed";
+  /** Of both families. */
+  readonly addresses: readonly string[];
+}
 
 /** Standard input of a ResolverStage, as JSON. */
 export interface ResolverRequest {

@@ -6,6 +6,7 @@ import { canonicalListing, sortLines } from "./canonical-listing.ts";
 import { findSpecFaults } from "./container-spec.ts";
 import { ANNOTATION, BUNDLE_VERSION, NEXT_TRANSACTION } from "./contract.ts";
 import { endHelpers } from "./helper-process.ts";
+import { startLogKeeper, startPacketReader } from "./log-keeper.ts";
 import { parseMountInfo } from "./mount-points.ts";
 import { findForeignProcess, namespaceInode, readStartTime } from "./network-namespace.ts";
 import type { OciState } from "./oci-state.ts";
@@ -36,6 +37,7 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
     }
     await startResolver(bundle);
     startPacketReader(bundle);
+    startLogKeeper(bundle);
     checkListing(bundle);
     const hostsFile = addHosts(bundle, spec, state.id);
     writeRuntimeRecord(bundle.directory, {
@@ -139,18 +141,6 @@ function networkInode(pid: number): number {
   const inode = namespaceInode(pid, "net");
   if (inode === undefined) throw new ShieldRefusal(`process ${pid} has no network namespace to look at`);
   return inode;
-}
-
-/** Without ulogd the kernel's counters still count; its failure never opens anything, so it is no reason to refuse. */
-function startPacketReader(bundle: Bundle): void {
-  const { ulogd } = bundle.manifest.programs;
-  if (ulogd === undefined) return;
-  bundle.read("ulogdConf");
-  runProgram(ulogd, [
-    "--daemon",
-    `--configfile=${bundle.path("ulogdConf")}`,
-    `--pidfile=${bundle.path("ulogdPid")}`,
-  ]);
 }
 
 /** Judged by what the kernel lists, since an empty ruleset loads without complaint. */

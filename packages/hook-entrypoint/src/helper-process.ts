@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { identifyHelper } from "./identify-helper.ts";
+import { type HelperKind, identifyHelper } from "./identify-helper.ts";
 import { readNamespace } from "./network-namespace.ts";
 
-type HelperKind = NonNullable<ReturnType<typeof identifyHelper>>["kind"];
-const EVERY_KIND: readonly HelperKind[] = ["dnsmasq", "ulogd", "timer"];
+const EVERY_KIND: readonly HelperKind[] = ["dnsmasq", "ulogd", "timer", "keeper"];
 
 /**
  * The processes that serve one bundle, by their command lines, whatever any pid file says. Another user's process, and

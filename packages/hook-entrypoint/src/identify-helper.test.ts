@@ -10,6 +10,7 @@ test.each<[string, string[]]>([
   ["timer", ["sh", "-c", "sleep 9; exec x", "terok-shield-timer", BUNDLE]],
   ["timer", ["/bin/sh", "-c", "sleep 9; exec x", "terok-shield-timer", BUNDLE, "9", "/usr/bin/node", ""]],
   ["timer", ["/usr/bin/sh", "-c", "", "terok-shield-timer", BUNDLE]],
+  ["keeper", ["/bin/sh", "-c", "sleep 9", "terok-shield-keeper", BUNDLE, "/usr/sbin/nft", ""]],
 ])("a %s of the bundle: %j", (kind, argv) => {
   expect(identifyHelper(argv)).toEqual({ kind, bundle: BUNDLE });
 });
@@ -38,6 +39,8 @@ test.each<[string[]]>([
   [["sh", "-c", "sleep 9", "terok-shield-timer2", BUNDLE]],
   [["sh", "-c", "sleep 9", "x", "terok-shield-timer", BUNDLE]],
   [["sh", "-c", "terok-shield-timer", BUNDLE]],
+  [["sh", "-c", "sleep 9", "terok-shield-keeper", "containers/web"]],
+  [["sh", "script", "terok-shield-keeper", BUNDLE]],
   [["sh", "-x", "sleep 9", "terok-shield-timer", BUNDLE]],
   [["sh", "script", "terok-shield-timer", BUNDLE]],
   [["node", "-c", "sleep 9", "terok-shield-timer", BUNDLE]],

@@ -3,6 +3,12 @@ import { BUNDLE_FILE } from "./bundle-file.ts";
 /** The name under which a shell waits for a lease of a bundle to end: `sh -c SCRIPT terok-shield-timer BUNDLE …`. */
 export const TIMER_NAME = "terok-shield-timer";
 
+/** The same for the shell that keeps a bundle's logs short: `sh -c SCRIPT terok-shield-keeper BUNDLE …`. */
+export const KEEPER_NAME = "terok-shield-keeper";
+
+/** Resolver, packet reader, timer of a lease, keeper of the logs. */
+export type HelperKind = "dnsmasq" | "ulogd" | "timer" | "keeper";
+
 const PROGRAM = /(?:^|\/)(dnsmasq|ulogd|sh)$/;
 
 /**
@@ -11,7 +17,7 @@ const PROGRAM = /(?:^|\/)(dnsmasq|ulogd|sh)$/;
  */
 export function identifyHelper(
   argv: readonly string[],
-): { readonly kind: "dnsmasq" | "ulogd" | "timer"; readonly bundle: string } | undefined {
+): { readonly kind: HelperKind; readonly bundle: string } | undefined {
   const [program = "", ...args] = argv;
   switch (PROGRAM.exec(program)?.[1]) {
     case "dnsmasq":
@@ -19,10 +25,16 @@ export function identifyHelper(
     case "ulogd":
       return withBundle("ulogd", findBundle(args, "--configfile=", BUNDLE_FILE.ulogdConf));
     case "sh":
-      return args[0] === "-c" && args[2] === TIMER_NAME ? withBundle("timer", args[3]) : undefined;
+      return identifyShell(args);
     default:
       return undefined;
   }
+}
+
+function identifyShell([option, , name, bundle]: readonly string[]) {
+  if (option !== "-c") return undefined;
+  if (name === TIMER_NAME) return withBundle("timer", bundle);
+  return name === KEEPER_NAME ? withBundle("keeper", bundle) : undefined;
 }
 
 function findBundle(args: readonly string[], option: string, file: string): string | undefined {
@@ -30,6 +42,6 @@ function findBundle(args: readonly string[], option: string, file: string): stri
   return named?.slice(option.length, -file.length - 1);
 }
 
-function withBundle<Kind>(kind: Kind, bundle: string | undefined) {
+function withBundle(kind: HelperKind, bundle: string | undefined) {
   return bundle?.startsWith("/") ? { kind, bundle } : undefined;
 }

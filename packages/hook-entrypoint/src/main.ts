@@ -2,14 +2,15 @@ import { readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { appendEvent } from "./audit-event.ts";
 import { checkDirectory, openBundle, readOwnFile } from "./bundle.ts";
-import { BUNDLE_FILE, HOOK_DONE } from "./contract.ts";
+import { ASK_STAGE, BUNDLE_FILE, HOOK_DONE } from "./contract.ts";
 import { createRuntime } from "./create-runtime.ts";
 import { endRun } from "./end-run.ts";
 import { escapeForTerminals } from "./escape-for-terminals.ts";
+import { reviveLogs } from "./log-keeper.ts";
 import { namespaceInode } from "./network-namespace.ts";
 import { MAX_STATE_LENGTH, type OciState, parseOciState, readAnnotatedDirectory } from "./oci-state.ts";
 import { refuseJoiner } from "./refuse-joiner.ts";
-import { changeResolver, parseResolverRequest } from "./resolver.ts";
+import { askResolver, changeResolver, parseResolverRequest } from "./resolver.ts";
 import { runProgram } from "./run-program.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
@@ -41,6 +42,11 @@ async function runStage(): Promise<string> {
     case "reloadResolver":
     case "restartResolver":
       return `${JSON.stringify(await changeResolver(stage, requireDirectory(), parseResolverRequest(input)))}\n`;
+    case ASK_STAGE:
+      return `${JSON.stringify(await askResolver(requireDirectory(), parseResolverRequest(input)))}\n`;
+    case "reviveLogs":
+      reviveLogs(requireDirectory());
+      return "";
     default:
       throw new ShieldRefusal(`${JSON.stringify(stage)} is not a stage`);
   }

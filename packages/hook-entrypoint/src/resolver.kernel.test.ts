@@ -1,6 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -92,15 +100,20 @@ describe.skipIf(process.getuid?.() !== 0)("the resolver of a container", () => {
       const first = readFileSync(path("dnsmasq.log"), "utf8");
       expect(first).toContain("query[A] good.test");
       start();
-      expect(readFileSync(path("dnsmasq.log.old"), "utf8").startsWith(first)).toBe(true);
+      expect(readFileSync(path("dnsmasq.earlier.log"), "utf8").startsWith(first)).toBe(true);
       expect(readFileSync(path("dnsmasq.log"), "utf8")).not.toContain("query[A] good.test");
     });
 
-    test("begins a log of its own, and keeps that of the run before", () => {
+    test("begins a log of its own, and keeps that of the run before, whether that had been rotated or not", () => {
       appendFileSync(path("dnsmasq.log"), "of the first run\n");
+      writeFileSync(path("dnsmasq.log.old"), "its beginning\n");
       expect(start()).toMatchObject({ status: 0 });
       expect(readFileSync(path("dnsmasq.log"), "utf8")).not.toContain("of the first run");
-      expect(readFileSync(path("dnsmasq.log.old"), "utf8")).toContain("of the first run\n");
+      expect(readFileSync(path("dnsmasq.earlier.log"), "utf8")).toContain("of the first run\n");
+      expect(readFileSync(path("dnsmasq.earlier.log.old"), "utf8")).toBe("its beginning\n");
+      expect(existsSync(path("dnsmasq.log.old"))).toBe(false);
+      expect(start()).toMatchObject({ status: 0 });
+      expect(existsSync(path("dnsmasq.earlier.log.old"))).toBe(false);
     });
 
     test("has another marker each time", () => {
@@ -218,7 +231,7 @@ describe.skipIf(process.getuid?.() !== 0)("the resolver of a container", () => {
       });
       expect([learned("dns_1_v4"), learned("dns_v4")]).toEqual([["198.18.0.20"], []]);
       expect(resolverPid()).not.toBe(before);
-      expect(findHelpers(directory)).toEqual([resolverPid()]);
+      expect(findHelpers(directory, ["dnsmasq"])).toEqual([resolverPid()]);
     });
 
     test("is as the one that was started with the container, whatever whoever restarts it is like", () => {

@@ -2,17 +2,22 @@ import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { askAddresses, awaitMarker, awaitResponse } from "./ask-resolver.ts";
+import { askAddresses, askNames, awaitMarker, awaitResponse } from "./ask-resolver.ts";
 import { type Bundle, digest, openBundle, readOwnFile } from "./bundle.ts";
 import { parseConfirmation, renderConfirmation } from "./confirmation.ts";
-import { BUNDLE_FILE, type ResolverReply, type ResolverRequest, type ResolverStage } from "./contract.ts";
+import {
+  BUNDLE_FILE,
+  type NamesReply,
+  type ResolverReply,
+  type ResolverRequest,
+  type ResolverStage,
+} from "./contract.ts";
 import { type Response, renderAnswer } from "./dns-message.ts";
 import { endHelpers, findHelpers } from "./helper-process.ts";
 import { findMarker, MARKER_ZONE, renderMarker, renderMarkerLine } from "./marker.ts";
-import { namespaceInode } from "./network-namespace.ts";
 import { parseObject } from "./oci-state.ts";
-import { runProgram } from "./run-program.ts";
-import { isRunning, readRuntimeRecord, replaceFile } from "./runtime-record.ts";
+import { runLimited, runProgram } from "./run-program.ts";
+import { checkIsInside, replaceFile } from "./runtime-record.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
 /** What dnsmasq needs: to fill sets and copy marks, to bind port 53, and to drop the rest. */
@@ -42,7 +47,7 @@ export async function startResolver(bundle: Bundle): Promise<void> {
       `${servers}server=/${probeName}/127.0.0.1#${upstream.address().port}\n`,
       { mode: 0o600 },
     );
-    putLogAside(bundle);
+    putLogsAside(bundle);
     startDnsmasq(bundle);
     await checkSetsFill(bundle, probeName);
   } finally {
@@ -56,9 +61,14 @@ export async function startResolver(bundle: Bundle): Promise<void> {
 }
 
 /** What an earlier run learned says nothing about this one. */
-function putLogAside(bundle: Bundle): void {
-  const log = bundle.path("dnsmasqLog");
-  if (existsSync(log)) renameSync(log, bundle.path("earlierDnsmasqLog"));
+function putLogsAside(bundle: Bundle): void {
+  for (const [log, earlier] of [
+    ["dnsmasqLog", "earlierDnsmasqLog"],
+    ["rotatedDnsmasqLog", "earlierRotatedDnsmasqLog"],
+  ] as const) {
+    rmSync(bundle.path(earlier), { force: true });
+    if (existsSync(bundle.path(log))) renameSync(bundle.path(log), bundle.path(earlier));
+  }
 }
 
 /**
@@ -86,6 +96,18 @@ export async function changeResolver(
   return { answers: await askAddresses(ask) };
 }
 
+/**
+ * Asks the dnsmasq of a running container for some names. Runs in the container's network namespace.
+ * @throws ShieldRefusal when this is not that container's network namespace, or it has no resolver.
+ */
+export async function askResolver(directory: string, { ask }: ResolverRequest): Promise<NamesReply> {
+  const bundle = openBundle(directory);
+  checkIsInside(bundle);
+  if (bundle.manifest.dns.tier !== "dnsmasq")
+    throw new ShieldRefusal(`the bundle ${directory} has no resolver`);
+  return { names: await askNames(ask) };
+}
+
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/i;
 
 /** @throws ShieldRefusal when the text is no ResolverRequest. */
@@ -95,15 +117,6 @@ export function parseResolverRequest(text: string): ResolverRequest {
   if (!Array.isArray(ask) || !ask.every((name) => typeof name === "string" && HOST_NAME.test(name)))
     throw new ShieldRefusal(`${what} names no list of names to ask for`);
   return { ask };
-}
-
-/** dnsmasq fills the sets of the network namespace that it is started in. */
-function checkIsInside({ directory }: Bundle): void {
-  const record = readRuntimeRecord(directory);
-  if (record === undefined || !isRunning(record))
-    throw new ShieldRefusal(`no container runs with the bundle ${directory}`);
-  if (record.networkNamespace !== namespaceInode("self", "net"))
-    throw new ShieldRefusal(`this is not the network namespace of the container that runs with ${directory}`);
 }
 
 /** Queries of the moment in between are lost, so what could fail fails before the old one ends. */
@@ -119,7 +132,7 @@ function startDnsmasq(bundle: Bundle): void {
   bundle.read("dnsmasqConf");
   rmSync(bundle.path("confirmedDnsServers"), { force: true });
   rmSync(bundle.path("dnsmasqPid"), { force: true });
-  runProgram(bundle.manifest.programs.setpriv, [
+  runLimited(bundle.manifest.programs.setpriv, [
     `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
     "--inh-caps=-all",
     dnsmasqOf(bundle),

@@ -1,8 +1,9 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkDirectory, readOwnFile } from "./bundle.ts";
+import { type Bundle, checkDirectory, readOwnFile } from "./bundle.ts";
 import { BUNDLE_FILE, type RuntimeRecord } from "./contract.ts";
 import { namespaceInode, readStartTime } from "./network-namespace.ts";
+import { ShieldRefusal } from "./shield-refusal.ts";
 
 export function writeRuntimeRecord(directory: string, record: RuntimeRecord): void {
   replaceFile(join(directory, BUNDLE_FILE.runtime), `${JSON.stringify(record)}\n`);
@@ -26,6 +27,18 @@ export function isRunning({ pid, startTime, networkNamespace }: RuntimeRecord): 
   } catch {
     return false;
   }
+}
+
+/**
+ * What the hook starts here serves the container only in its network namespace.
+ * @throws ShieldRefusal when this is another, or no container runs with the bundle.
+ */
+export function checkIsInside({ directory }: Pick<Bundle, "directory">): void {
+  const record = readRuntimeRecord(directory);
+  if (record === undefined || !isRunning(record))
+    throw new ShieldRefusal(`no container runs with the bundle ${directory}`);
+  if (record.networkNamespace !== namespaceInode("self", "net"))
+    throw new ShieldRefusal(`this is not the network namespace of the container that runs with ${directory}`);
 }
 
 /** Whoever reads it meanwhile sees the old or the new, and never a part. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type RandomAccessFile, type TailOptions, tailLines } from "./tail-lines.ts";
+import type { BackwardOptions, RandomAccessFile } from "./lines-from-end.ts";
+import { tailLines } from "./tail-lines.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -24,7 +25,7 @@ function fileOf(
 function tailByTheBook(
   bytes: Uint8Array,
   count: number,
-  { maximumLineBytes = 1e9, maximumBytes = 1e9 }: TailOptions,
+  { maximumLineBytes = 1e9, maximumBytes = 1e9 }: BackwardOptions,
 ): string[] {
   const isWhole = bytes.length <= maximumBytes;
   const text = Buffer.from(bytes.subarray(isWhole ? 0 : bytes.length - maximumBytes)).toString("latin1");

@@ -10,6 +10,7 @@ export default defineConfig({
   noExternal: [/^@terok-shield\//, "zod"],
   async onSuccess() {
     await cp("../hook-entrypoint/dist/terok-shield-hook.mjs", "dist/terok-shield-hook.mjs");
+    await cp("../audit/shield-event.schema.json", "dist/shield-event.schema.json");
     await cp("../../profiles", "dist/profiles", { recursive: true });
   },
 });

@@ -139,6 +139,7 @@ describe("the manifest", () => {
       dns: { tier: "dnsmasq", learnedSets: { v4: "dns_v4", v6: "dns_v6" } },
       table: { family: "inet", name: "terok_shield" },
       protectedPaths: WITH_DNSMASQ.protectedPaths,
+      isAudited: true,
       trustedMounts: ["/home/me/src"],
     });
     expect(parseManifest(STATIC).manifest.dns).toEqual({ tier: "dig" });
@@ -323,6 +324,9 @@ test("ulogd reads our group and writes one JSON line a packet into the bundle", 
       "stack=log1:NFLOG,base1:BASE,ip1:IP2STR,json1:JSON",
       "[log1]",
       "group=100",
+      "netlink_socket_buffer_size=1048576",
+      "netlink_socket_buffer_maxsize=4194304",
+      "netlink_qtimeout=2",
       "[json1]",
       `file="${BUNDLE}/packets.jsonl"`,
       "sync=1",

@@ -128,6 +128,7 @@ function planManifest(request: BundleRequest, files: Record<string, string>): Bu
       ...(readsPackets(request) && ulogd !== undefined ? { ulogd: ulogd.path } : {}),
     },
     protectedPaths: request.protectedPaths,
+    isAudited: request.state.auditEnabled,
     trustedMounts: asked.trustedMounts,
     files,
   };
@@ -202,6 +203,11 @@ function renderUlogdConf({ facts, directory }: BundleRequest): string {
     "stack=log1:NFLOG,base1:BASE,ip1:IP2STR,json1:JSON",
     "[log1]",
     `group=${LOG_GROUP}`,
+    // Of bytes, for a burst while ulogd waits for a processor.
+    "netlink_socket_buffer_size=1048576",
+    "netlink_socket_buffer_maxsize=4194304",
+    // How long the kernel waits for more to hand over at once, in 1/100 s.
+    "netlink_qtimeout=2",
     "[json1]",
     `file="${path("packetLog")}"`,
     "sync=1",

@@ -44,6 +44,7 @@ const COMMANDS = [
   "preview",
   "resolve",
   "logs",
+  "watch",
   "list",
   "setup",
   "doctor",
@@ -84,6 +85,8 @@ describe("help", () => {
 
 const NOT_A_NAME =
   '"../web" is not a container name. Use letters, digits, "_", "." and "-", a letter or digit first.';
+const NO_KIND =
+  'There are no events of the kind "lost". There are blocked, denied, private, allowed, bypass, refused, names, lifecycle.';
 const NOT_THERE = "There is no shielded container nothing. Make it with terok-shield run nothing -- IMAGE";
 
 describe("a wrong command is one line, and leaves nothing in the user's home", () => {
@@ -114,6 +117,8 @@ describe("a wrong command is one line, and leaves nothing in the user's home", (
     [2, "rules ../web", NOT_A_NAME],
     [2, "resolve ../web", NOT_A_NAME],
     [2, "logs --container ../web", NOT_A_NAME],
+    [2, "watch ../web", NOT_A_NAME],
+    [1, "watch nothing", NOT_THERE],
     [1, "status nothing", NOT_THERE],
     [1, "start nothing", NOT_THERE],
     [1, "restart nothing", NOT_THERE],
@@ -151,6 +156,17 @@ describe("a wrong command is one line, and leaves nothing in the user's home", (
     [2, "preview --all", "--all belongs to --down. Write preview --down --all."],
     [2, "logs -n x", "option '-n, --lines <count>' argument 'x' is invalid. Use a number from 1 to 9999999."],
     [2, "logs -n 0", "option '-n, --lines <count>' argument '0' is invalid. Use a number from 1 to 9999999."],
+    [
+      2,
+      "logs --since yesterday",
+      '"yesterday" is no time. Write 10m (s, m, h or d before now), 2026-11-24, 2026-11-24T10:15 or 2026-11-24T10:15:02Z.',
+    ],
+    [2, "logs --follow --until 10m", "option '-f, --follow' cannot be used with option '--until <time>'"],
+    [2, "logs --only lost", NO_KIND],
+    [2, "watch --only blocked,lost web", NO_KIND],
+    [2, "watch", "Name the containers to watch, or say --all."],
+    [2, "watch web --all", "Name the containers to watch, or say --all."],
+    [2, "watch web --json --pretty", "option '--pretty' cannot be used with option '--json'"],
     [
       2,
       "prepare web --publish 80/sctp",

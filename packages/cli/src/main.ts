@@ -4,11 +4,13 @@ import packageJson from "../package.json" with { type: "json" };
 import type { ModeReport } from "./commands/change-mode.ts";
 import type { Prepared } from "./commands/prepare.ts";
 import { parseDuration } from "./duration.ts";
+import { addEventCommands, onlyOption } from "./event-commands.ts";
 import { type Host, openHost } from "./host/host.ts";
 import { addMaintenanceCommands } from "./maintenance-commands.ts";
 import type { PrepareFormat } from "./prepare-format.ts";
 import { isInputError, renderError, renderUsageError } from "./print/error.ts";
 import { EXIT, ShieldError } from "./shield-error.ts";
+import type { LogsOptions } from "./show-logs.ts";
 
 const EXAMPLES = `
 Examples:
@@ -18,6 +20,7 @@ Examples:
   terok-shield allow my-container example.com '*.example.org:443' --for 30m
   terok-shield deny my-container 198.51.100.0/24
   terok-shield status my-container
+  terok-shield watch my-container
   terok-shield logs --container my-container -n 10
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 a container is not protected (status).
@@ -258,15 +261,19 @@ function createProgram(): Command {
     });
   root
     .command("logs")
-    .description("the newest entries of the audit log, as JSON lines")
+    .description("the newest of what happened to containers and of what they tried, as JSON lines")
     .option("--container <name>", "of one container; of all when absent")
-    .option("-n, --lines <count>", "how many", parseCount, 20)
-    .action(async (options: { container?: string; lines: number }) => {
-      const { readLogs } = await import("./commands/logs.ts");
-      const { container, lines: count } = options;
-      const events = await readLogs(host(), { count, ...(container === undefined ? {} : { container }) });
-      print(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    .option("-n, --lines <count>", "how many; 20, or all since a time, when absent", parseCount)
+    .option("--since <time>", "10m (before now), 2026-11-24, 2026-11-24T10:15 or 2026-11-24T10:15:02Z")
+    .option("--until <time>", "the same")
+    .addOption(new Option("-f, --follow", "and what comes until the container ends").conflicts("until"))
+    .addOption(onlyOption())
+    .option("--pretty", "lines for people, repeats joined")
+    .action(async (options: LogsOptions) => {
+      const { showLogs } = await import("./show-logs.ts");
+      await showLogs(host(), options);
     });
+  addEventCommands(root, { host, print });
   addMaintenanceCommands(root, { host, print });
   return root;
 

@@ -68,6 +68,7 @@ describe("a helper ends", () => {
       { helpers: [{ ...RESOLVER, bundle: "/state/containers/x" }] },
       [7],
     ],
+    ["as the keeper of logs", { helpers: [{ ...RESOLVER, kind: "keeper" }] }, [7]],
     ["as a timer, with its bundle", { helpers: [TIMER] }, [8]],
     [
       "as a timer whose bundle is gone already",

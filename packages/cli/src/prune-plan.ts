@@ -1,3 +1,4 @@
+import type { HelperKind } from "@terok-shield/hook-entrypoint/contract";
 import type { ContainerName } from "./container-name.ts";
 
 /** How long a bundle may wait for its container: podman may have to fetch the image first. */
@@ -23,7 +24,7 @@ export interface PodmanContainer {
 
 export interface HelperFacts {
   readonly pid: number;
-  readonly kind: "dnsmasq" | "ulogd" | "timer";
+  readonly kind: HelperKind;
   readonly bundle: string;
   /** Nobody but helpers is left in its network namespace. */
   readonly isAlone: boolean;

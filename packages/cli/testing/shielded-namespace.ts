@@ -13,6 +13,7 @@ import { type HelperProcess, listHelperProcesses, sendSignal } from "../src/host
 import type { Host } from "../src/host/host.ts";
 import { endTimer } from "../src/host/lease-timer.ts";
 import { readMoment } from "../src/host/moment.ts";
+import { reviveLogs } from "../src/host/packet-reader.ts";
 import { type Command, runCommand } from "../src/host/run-command.ts";
 import { runNft } from "../src/host/running-container.ts";
 import { writeFiles } from "./temporary-directory.ts";
@@ -46,7 +47,7 @@ export interface ShieldedNamespace {
   lookUp(name: string): Promise<string>;
   /** The elements that a set lists, as nft writes them. */
   elements(set: string): Promise<string[]>;
-  /** The kind of each helper that runs for the bundle. */
+  /** The kinds of helpers that run for the bundle. */
   helpers(): string[];
   /** The container ends, and with it its helpers, as the poststop hook sees to. */
   stop(): void;
@@ -109,6 +110,7 @@ export async function startShieldedNamespace(
   await withBundleLock(bundle, (lock) =>
     applyToResolver({ host, bundle, record, lock }, { state, moment: host.moment(), restart: true, ask: [] }),
   );
+  await reviveLogs(host, record, bundle);
   const endHelpers = () => {
     endTimer(bundle);
     for (const helper of listHelperProcesses())
@@ -124,11 +126,11 @@ export async function startShieldedNamespace(
     load,
     nft: (...args: string[]) => runNft(host, record, args),
     lookUp: (name: string) => lookUp(record, name),
-    helpers: () =>
-      listHelperProcesses()
-        .filter((helper) => helper.bundle === bundle)
-        .map(({ kind }) => kind)
-        .sort(),
+    helpers: () => {
+      const own = listHelperProcesses().filter((helper) => helper.bundle === bundle);
+      // The keeper's shell forks for a moment now and then.
+      return [...new Set(own.map(({ kind }) => kind))].sort();
+    },
     elements: async (set: string) =>
       listElements(await runNft(host, record, ["-j", "list", "set", "inet", "terok_shield", set])),
     stop: () => {

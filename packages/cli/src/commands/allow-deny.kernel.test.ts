@@ -66,7 +66,7 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
       const { host, elements, helpers, nft } = await startShieldedNamespace([]);
       const { until } = await allow(host, { container: WEB, targets: ["198.18.1.1"], seconds: 1 });
       expect(until?.getTime()).toBeGreaterThan(Date.now() - 1000);
-      expect(helpers()).toEqual(["dnsmasq", "timer"]);
+      expect(helpers()).toEqual(["dnsmasq", "keeper", "timer"]);
       expect((await readStatus(host, WEB)).decisions).toEqual([
         { verdict: "allow", target: "198.18.1.1", remainingSeconds: 1 },
       ]);
@@ -80,7 +80,7 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
       await expire(host, WEB);
       expect(await readStatus(host, WEB)).toMatchObject({ status: UP, decisions: [] });
       expect(await nft("list", "ruleset")).not.toContain("timed_allow");
-      expect(helpers()).toEqual(["dnsmasq"]);
+      expect(helpers()).toEqual(["dnsmasq", "keeper"]);
     });
   });
 

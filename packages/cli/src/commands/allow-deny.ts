@@ -17,6 +17,8 @@ export interface TargetsRequest {
   readonly targets: readonly string[];
   /** For good when absent. */
   readonly seconds?: number;
+  /** Looks, with nobody else changing anything, at what the decision is about to change; throwing refuses it. */
+  readonly check?: (state: ContainerState, context: ChangeContext) => void;
 }
 
 export interface DecisionReport {
@@ -98,14 +100,17 @@ interface Wishes {
   readonly entries: readonly AllowlistEntry[];
   readonly verdict: Verdict;
   readonly seconds?: number;
+  readonly check?: TargetsRequest["check"];
 }
 
 /** All of them or none. */
 function decideAll(
   present: ContainerState,
-  { moment, run }: ChangeContext,
-  { container, entries, verdict, seconds }: Wishes,
+  context: ChangeContext,
+  { container, entries, verdict, seconds, check }: Wishes,
 ): Decided<Result> {
+  const { moment, run } = context;
+  check?.(present, context);
   if (verdict === "allow" && seconds !== undefined && run === undefined) {
     throw new ShieldError(
       `The container ${container} does not run, and a temporary allow ends with its run. Start it first, or leave --for out.`,

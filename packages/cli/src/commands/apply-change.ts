@@ -14,11 +14,11 @@ import { appendAuditEvents } from "../host/audit-log.ts";
 import { type BundleLock, withBundleLock } from "../host/bundle-lock.ts";
 import { type ContainerRun, findContainerRun } from "../host/container-run.ts";
 import { appendHosts, removeStagedFiles, resolvePath, writeFileAtomically } from "../host/files.ts";
-import { isHelperAlive } from "../host/helper-processes.ts";
 import type { Host } from "../host/host.ts";
 import { armTimer, endTimer } from "../host/lease-timer.ts";
+import { findMissingLogHelpers } from "../host/log-helpers.ts";
 import type { Moment } from "../host/moment.ts";
-import { startPacketReader } from "../host/packet-reader.ts";
+import { reviveLogs } from "../host/packet-reader.ts";
 import { findProtectedPaths } from "../host/protected-paths.ts";
 import { findRunningContainer } from "../host/running-container.ts";
 import { writeChangedFiles } from "../host/write-bundle.ts";
@@ -308,7 +308,7 @@ async function applyToRunning(shield: LockedShield, change: Enforcement): Promis
   if (isRepaired) await forgetLateAnswers(shield, after);
   const faults = [
     ...(await faultOf("the hosts file of the container", () => addHosts(shield, state))),
-    ...(await faultOf("the packet reader", () => revivePacketReader(shield, state))),
+    ...(await faultOf("the logs", () => reviveMissingLogs(shield, state))),
   ];
   return { kernel, resolver, faults };
 }
@@ -341,13 +341,11 @@ async function addHosts({ record }: LockedShield, state: ContainerState): Promis
   await appendHosts(record.hostsFile, renderHostsFile(resolved));
 }
 
-async function revivePacketReader(
+async function reviveMissingLogs(
   { host, bundle, record }: LockedShield,
   state: ContainerState,
 ): Promise<void> {
-  const { ulogd } = (await host.facts()).programs;
-  if (ulogd === undefined || !state.auditEnabled) return;
-  if (!isHelperAlive(bundle, "ulogd")) await startPacketReader(host, record, { bundle, ulogd: ulogd.path });
+  if ((await findMissingLogHelpers(host, bundle, state)).length > 0) await reviveLogs(host, record, bundle);
 }
 
 function describeOutcome({ kernel, faults }: Outcome): string[] {

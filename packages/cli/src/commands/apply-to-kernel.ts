@@ -1,5 +1,5 @@
 import { attributeAnswers } from "@terok-shield/dns-tier";
-import { BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
+import type { RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
 import {
   type LiveSets,
   needsLiveSets,
@@ -12,8 +12,8 @@ import {
 } from "@terok-shield/nft-ruleset";
 import type { Composition } from "../compose-policy.ts";
 import type { BundleLock } from "../host/bundle-lock.ts";
-import { readTextFile } from "../host/files.ts";
 import type { Host } from "../host/host.ts";
+import { readResolverLog } from "../host/resolver-log.ts";
 import { CommandFailedError } from "../host/run-command.ts";
 import { runNft } from "../host/running-container.ts";
 import { type SortedAddresses, sortLearned } from "../keep-learned.ts";
@@ -123,7 +123,7 @@ const NOTHING: Learned = { live: undefined, answers: new Map(), keep: new Map(),
 /** The log comes second: dnsmasq writes there whatever it has put into the sets. */
 async function readLearned({ host, bundle, record }: LockedShield, { names }: Composition): Promise<Learned> {
   const live = parseLiveSets(await runNft(host, record, ["-j", "list", "ruleset"]));
-  const answers = attributeAnswers((await readTextFile(`${bundle}/${BUNDLE_FILE.dnsmasqLog}`)) ?? "");
+  const answers = attributeAnswers(await readResolverLog(bundle));
   return { live, answers, ...sortLearned(live?.learned ?? new Map(), answers, names) };
 }
 

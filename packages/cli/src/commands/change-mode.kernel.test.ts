@@ -43,7 +43,7 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
     const { host, helpers, lookUp } = await startShieldedNamespace(["good.test"]);
     const { until } = await down(host, { container: WEB, seconds: 1 });
     expect(until?.getTime()).toBeGreaterThan(Date.now() - 1000);
-    expect(helpers()).toEqual(["dnsmasq", "timer"]);
+    expect(helpers()).toEqual(["dnsmasq", "keeper", "timer"]);
     expect((await readStatus(host, WEB)).status).toEqual({ kind: "down", remainingSeconds: 1 });
     await expire(host, WEB);
     expect((await readStatus(host, WEB)).status.kind).toBe("down");
@@ -52,7 +52,7 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
     await expire(host, WEB);
     expect((await readStatus(host, WEB)).status).toEqual({ kind: "up" });
     expect([await lookUp("other.test"), await lookUp("good.test")]).toEqual(["REFUSED", "198.18.0.10"]);
-    expect(helpers()).toEqual(["dnsmasq"]);
+    expect(helpers()).toEqual(["dnsmasq", "keeper"]);
   });
 
   test("block closes at once, whatever the resolver does, and lasts until up", async () => {
@@ -106,7 +106,7 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
     await expect(down(failing, { container: WEB })).rejects.toThrow(
       /^In force, but dnsmasq does not follow, so no name resolves: .* Try terok-shield up --repair web$/,
     );
-    expect(shield.helpers()).toEqual([]);
+    expect(shield.helpers()).toEqual(["keeper"]);
     expect((await readStatus(shield.host, WEB)).status).toEqual({
       kind: "error",
       reason: "dnsmasq does not run, so no name resolves. Run terok-shield up --repair web",

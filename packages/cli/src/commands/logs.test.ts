@@ -1,11 +1,12 @@
 import type { AuditEvent } from "@terok-shield/audit";
 import { describe, expect, test } from "vitest";
+import { packetLine, refusedQuery, textOf } from "../../testing/event-logs.ts";
 import { writeFiles } from "../../testing/temporary-directory.ts";
 import { makeTestHost } from "../../testing/test-host.ts";
 import { appendAuditEvents } from "../host/audit-log.ts";
 import type { Host } from "../host/host.ts";
 import { ShieldError } from "../shield-error.ts";
-import { readLogs } from "./logs.ts";
+import { type LogRequest, readLogs } from "./logs.ts";
 
 function event(container: string, second: number, detail = ""): AuditEvent {
   return {
@@ -40,7 +41,35 @@ describe("the newest events, oldest first", () => {
   test("of the same time, in the order in which each container wrote them", async () => {
     const events = [event("b", 1, "1"), event("a", 1, "2"), event("b", 1, "3")];
     const merged = await readLogs(await makeHostWithLogs(events), { count: 10 });
-    expect(merged.map(({ container, detail }) => `${container}${detail}`)).toEqual(["a2", "b1", "b3"]);
+    expect(merged).toEqual([events[1], events[0], events[2]]);
+  });
+});
+
+describe("of a time or a kind", () => {
+  const at = (second: number) => new Date(event("a", second).ts);
+
+  test.each([
+    ["since then", { since: at(3) }, [3, 4, 5]],
+    ["until then", { until: at(3) }, [1, 2, 3]],
+    ["between two times", { since: at(2), until: at(3) }, [2, 3]],
+    ["the newest of those until then", { until: at(4), count: 2 }, [3, 4]],
+    ["the newest of those wanted", { isWanted: ({ ts }) => ts < event("a", 3).ts, count: 1 }, [2]],
+  ] satisfies [string, LogRequest, number[]][])("%s", async (_, request, seconds) => {
+    const logs = await readLogs(await makeHostWithLogs(EVENTS), request);
+    expect(logs.map(({ ts }) => new Date(ts).getSeconds())).toEqual(seconds);
+  });
+
+  test("packets and refused names stand among the rest", async () => {
+    // dnsmasq writes no year, so it has to be lately.
+    const from = Math.floor(Date.now() / 1000) - 100;
+    const at = (second: number) => ({ ...event("a", 0), ts: new Date((from + second) * 1000).toISOString() });
+    const host = await makeHostWithLogs([at(1), at(4)]);
+    writeFiles(host.places.state, {
+      "containers/a/packets.jsonl": textOf([packetLine(from + 2, "BLOCKED", "198.18.0.66")]),
+      "containers/a/dnsmasq.log": textOf(refusedQuery(from + 3, 1, "evil.test")),
+    });
+    const logs = await readLogs(host, { container: "a", count: 3 });
+    expect(logs.map(({ action }) => action)).toEqual(["packet", "name", "note"]);
   });
 });
 

@@ -39,6 +39,19 @@ describe.skipIf(!canHoldNamespaces)(
       expect(await shield.lookUp("good.test")).toBe("198.18.0.10");
     });
 
+    test("the keeper of the logs dead: the shield is up all the same, with a note, and any change starts it again", async () => {
+      const shield = await startShieldedNamespace(["good.test"]);
+      expect((await readStatus(shield.host, WEB)).notes).toEqual([]);
+      process.kill(findHelper(shield, "keeper"), "SIGKILL");
+      expect(await readStatus(shield.host, WEB)).toMatchObject({
+        status: { kind: "up" },
+        notes: ["nothing keeps the logs short: they end when they are full"],
+      });
+      await deny(shield.host, { container: WEB, targets: ["198.18.66.66"] });
+      expect((await readStatus(shield.host, WEB)).notes).toEqual([]);
+      expect(shield.helpers()).toEqual(["dnsmasq", "keeper"]);
+    });
+
     test.each([
       [
         "names of others in what dnsmasq reads",

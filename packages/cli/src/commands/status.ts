@@ -12,8 +12,8 @@ import { findSealFault } from "../host/bundle-seal.ts";
 import { listBundles } from "../host/bundles.ts";
 import { type ContainerRun, findContainerRun } from "../host/container-run.ts";
 import { readTextFile } from "../host/files.ts";
-import { isHelperAlive } from "../host/helper-processes.ts";
 import type { Host } from "../host/host.ts";
+import { findMissingLogHelpers } from "../host/log-helpers.ts";
 import type { Moment } from "../host/moment.ts";
 import { runNft } from "../host/running-container.ts";
 import { type Lease, remainingSeconds, runIdOf, secondsSinceEnd } from "../lease.ts";
@@ -195,7 +195,11 @@ function repairable({ container }: ContainerState, fault: string): ContainerStat
 async function findNotes({ host, bundle, state, found }: Seen): Promise<string[]> {
   if (found.kind === "foreign") return [];
   if (found.kind === "stopped") return state.mode.kind === "block" ? ["blocked at its next start, too"] : [];
-  const { ulogd } = (await host.facts()).programs;
-  const isReaderMissing = ulogd !== undefined && state.auditEnabled && !isHelperAlive(bundle, "ulogd");
-  return isReaderMissing ? ["ulogd does not run: refused packets are counted, but not listed"] : [];
+  const missing = await findMissingLogHelpers(host, bundle, state);
+  return missing.map((kind) => MISSING[kind]);
 }
+
+const MISSING = {
+  ulogd: "ulogd does not run: refused packets are counted, but not listed",
+  keeper: "nothing keeps the logs short: they end when they are full",
+} as const;

@@ -23,10 +23,10 @@ function stillThere(helpers: readonly HelperProcess[]): HelperProcess[] {
   );
 }
 
-/** A timer waits in `sleep`, which is of its group. */
+/** Timer and keeper wait in `sleep`, which is of their group. */
 function send({ pid, kind }: HelperProcess, signal: NodeJS.Signals): void {
   try {
-    process.kill(kind === "timer" ? -pid : pid, signal);
+    process.kill(kind === "timer" || kind === "keeper" ? -pid : pid, signal);
   } catch {
     // It has just ended.
   }

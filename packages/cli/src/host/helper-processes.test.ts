@@ -31,6 +31,16 @@ test("helpers are known by the configuration that they were started with", async
   expect([isHelperAlive(bundle, "dnsmasq"), isHelperAlive(`${bundle}2`, "dnsmasq")]).toEqual([true, false]);
 });
 
+test("the keeper of logs is known by its name, with its pid file and without", async () => {
+  const child = spawn("/bin/sh", ["-c", "echo; read x", "terok-shield-keeper", bundle], { stdio: "pipe" });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  expect(own()).toEqual([{ pid: child.pid, kind: "keeper", bundle }]);
+  expect(isHelperAlive(bundle, "keeper")).toBe(true);
+  writeFiles(bundle, { "keeper.pid": `${child.pid}\n` });
+  expect([isHelperAlive(bundle, "keeper"), isHelperAlive(bundle, "ulogd")]).toEqual([true, false]);
+});
+
 test("a process of a container, which may call itself what it likes, is none: it has another pid namespace", async () => {
   const pretend = `exec -a /usr/sbin/dnsmasq bash -c 'echo; read x' bash --conf-file=${bundle}/dnsmasq.conf`;
   const child = spawn("unshare", ["--user", "--pid", "--fork", "bash", "-c", pretend]);

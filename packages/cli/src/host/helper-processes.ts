@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
-import { BUNDLE_FILE, identifyHelper } from "@terok-shield/hook-entrypoint/contract";
+import { BUNDLE_FILE, type HelperKind, identifyHelper } from "@terok-shield/hook-entrypoint/contract";
 
-/** A process that runs beside a container for its shield: resolver, packet reader, or the timer of its leases. */
+/** A process that runs beside a container for its shield. */
 export interface HelperProcess {
   readonly pid: number;
-  readonly kind: "dnsmasq" | "ulogd" | "timer";
+  readonly kind: HelperKind;
   readonly bundle: string;
 }
 
@@ -19,10 +19,16 @@ function asHelper({ pid, argv }: OwnProcess): HelperProcess[] {
   return helper === undefined ? [] : [{ pid, ...helper }];
 }
 
+const PID_FILES = {
+  dnsmasq: BUNDLE_FILE.dnsmasqPid,
+  ulogd: BUNDLE_FILE.ulogdPid,
+  keeper: BUNDLE_FILE.keeperPid,
+} as const;
+
 /** True when such a helper of the bundle runs. Its pid file says where to look first, and no more. */
-export function isHelperAlive(bundle: string, kind: "dnsmasq" | "ulogd"): boolean {
+export function isHelperAlive(bundle: string, kind: keyof typeof PID_FILES): boolean {
   const isIt = (helper: HelperProcess) => helper.kind === kind && helper.bundle === bundle;
-  const pid = readPid(`${bundle}/${kind === "dnsmasq" ? BUNDLE_FILE.dnsmasqPid : BUNDLE_FILE.ulogdPid}`);
+  const pid = readPid(`${bundle}/${PID_FILES[kind]}`);
   const known = pid === undefined ? [] : readOwnProcess(pid, ownPidNamespace());
   return known.flatMap(asHelper).some(isIt) || listHelperProcesses().some(isIt);
 }

@@ -1,23 +1,16 @@
-import { BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
+import { LOG_STAGE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
 import type { Host } from "./host.ts";
 import { enterNetwork } from "./running-container.ts";
 
-/** Starts the packet reader of a running container, as the hook does at its start. */
-export async function startPacketReader(
-  host: Host,
-  record: RuntimeRecord,
-  { bundle, ulogd }: { readonly bundle: string; readonly ulogd: string },
-): Promise<void> {
+/**
+ * Starts what is missing of what writes the logs of a running container, the packet reader and the keeper of the logs, as
+ * the hook does at its start.
+ */
+export async function reviveLogs(host: Host, record: RuntimeRecord, bundle: string): Promise<void> {
   const { programs } = await host.facts();
   await host.runCommand({
     program: "nsenter",
     file: programs.nsenter,
-    args: [
-      ...enterNetwork(record),
-      ulogd,
-      "--daemon",
-      `--configfile=${bundle}/${BUNDLE_FILE.ulogdConf}`,
-      `--pidfile=${bundle}/${BUNDLE_FILE.ulogdPid}`,
-    ],
+    args: [...enterNetwork(record), programs.node, host.places.hookEntrypoint, LOG_STAGE, bundle],
   });
 }

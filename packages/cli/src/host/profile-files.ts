@@ -1,7 +1,8 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { parseProfileName } from "@terok-shield/profiles";
 import { ShieldError } from "../shield-error.ts";
-import { readTextFile } from "./files.ts";
+import { withBundleLock } from "./bundle-lock.ts";
+import { readTextFile, resolvePath, writeFileAtomically } from "./files.ts";
 import type { Places } from "./places.ts";
 
 export interface ProfileFile {
@@ -37,6 +38,40 @@ export async function readProfile(places: Places, name: string): Promise<{ file:
     });
   }
   return { file: profile.file, text };
+}
+
+/** The profile that a name stands for; undefined when there is none. */
+export async function findProfile(places: Places, name: string): Promise<ProfileFile | undefined> {
+  return (await listProfiles(places)).find((candidate) => candidate.name === name);
+}
+
+/**
+ * Changes a profile of the user's own, or makes it, while no other command of ours does. Throwing in `update` leaves
+ * everything as it is.
+ * @param update gets the text, undefined when there is none, and the file's path
+ * @returns the file's path
+ */
+export async function updateUserProfile(
+  { config }: Places,
+  name: string,
+  update: (text: string | undefined, file: string) => string,
+): Promise<string> {
+  const directory = `${config}/profiles`;
+  const file = `${directory}/${parseProfileName(name)}.txt`;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await withBundleLock((await resolvePath(directory)) ?? directory, async () => {
+    const text = await readTextFile(file);
+    const updated = update(text, file);
+    if (updated === text) return;
+    // Who keeps it elsewhere, and links to it, goes on to do so.
+    const target = (await resolvePath(file)) ?? file;
+    await writeFileAtomically(
+      target,
+      updated,
+      text === undefined ? 0o600 : (await stat(target)).mode & 0o777,
+    );
+  });
+  return file;
 }
 
 function profileName(entry: string): string | undefined {

@@ -20,7 +20,9 @@ type ProgramName =
   | "ulogd"
   | "slirp4netns"
   | "pasta"
-  | "unshare";
+  | "unshare"
+  // Shows the operator's prompt on his desktop, too.
+  | "notify-send";
 
 export interface Command {
   readonly program: ProgramName;

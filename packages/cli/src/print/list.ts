@@ -1,4 +1,5 @@
 import type { ContainerSummary } from "../commands/list.ts";
+import { renderTable } from "./table.ts";
 
 /** A table of containers: name, status, tier, connections let through and packets refused, profiles. */
 export function renderList(containers: readonly ContainerSummary[]): string {
@@ -11,16 +12,5 @@ export function renderList(containers: readonly ContainerSummary[]): string {
     counts === undefined ? "-" : String(counts.refusedPackets),
     profiles.join(" "),
   ]);
-  const table = [["NAME", "STATE", "TIER", "ALLOWED", "REFUSED", "PROFILES"], ...rows];
-  const widths =
-    table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  return table
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return renderTable([["NAME", "STATE", "TIER", "ALLOWED", "REFUSED", "PROFILES"], ...rows]);
 }

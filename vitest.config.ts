@@ -13,6 +13,7 @@ export default defineConfig({
         },
       },
       "e2e/vitest.config.ts",
+      "e2e/attacks/vitest.config.ts",
     ],
   },
 });

@@ -1,0 +1,155 @@
+import { readFile } from "node:fs/promises";
+import { createLab, type Lab } from "../src/lab/lab.ts";
+import { until } from "../src/lab/until.ts";
+import { eventsOf, type ShieldEvent } from "../tests/shield-events.ts";
+import { type ShieldedContainer, startShielded } from "../tests/shielded-container.ts";
+import { tapWire } from "./wiretap.ts";
+
+/**
+ * Where an attacker's program runs:
+ * - "shielded": as root of a shielded container, as any attacker;
+ * - "armed": the same with every capability, which its owner alone can give: the rules have to hold by themselves;
+ * - "control": as root of a container without a shield, with every capability;
+ * - "host": as the owner on the host, outside of any container.
+ */
+type Place = "shielded" | "armed" | "control" | "host";
+
+/** What one run of a program came to. */
+export interface Course {
+  /** What the attacker saw of each step: "done", "sent", "answered", "silence", or an errno by name. */
+  readonly steps: Readonly<Record<string, string>>;
+  /** What left the container by its wire or reached the internet: "udp 198.18.66.66 9000". */
+  readonly left: readonly string[];
+  /** The names that name servers were asked for. */
+  readonly asked: readonly string[];
+}
+
+export interface AttackLab {
+  readonly lab: Lab;
+  readonly target: ShieldedContainer;
+  attack(place: Place, program: string, args?: readonly string[]): Promise<Course>;
+  /** What the shield tells of what it refused since the last attack began: "blocked udp 198.18.66.66 9000". */
+  refusals(): Promise<string[]>;
+  destroy(): Promise<void>;
+}
+
+/** All that the shielded container may reach. */
+const PROFILE = `
+good.test
+198.18.1.1
+2001:2::aaaa
+*.wild.test
+*.rebind.test
+`;
+
+const TARGET = "target";
+const CONTROL = "control";
+const CONTAINERS = { shielded: TARGET, armed: TARGET, control: CONTROL };
+const SLEEP = ["sh", "-c", "trap exit TERM; sleep infinity & wait"];
+
+export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> {
+  const lab = await createLab({ shieldPrefix });
+  try {
+    const target = await startShielded(lab, TARGET, PROFILE);
+    await lab.user.mustRun("podman", [
+      ...[
+        "run",
+        "-d",
+        "--name",
+        CONTROL,
+        "--network",
+        "slirp4netns:enable_ipv6=true,allow_host_loopback=true",
+      ],
+      ...["--cap-add", "all", "--security-opt", "seccomp=unconfined", "--device", "/dev/net/tun"],
+      ...[...lab.imageArgs, ...SLEEP],
+    ]);
+    await lab.internet.setName("udp.test", { addresses: ["198.18.1.1", "2001:2::aaaa"] });
+    const taps = { shielded: await tapWire(lab, TARGET), control: await tapWire(lab, CONTROL) };
+    const prelude = await readFile(new URL("attacker.py", import.meta.url), "utf8");
+    let began = new Date().toISOString();
+    return {
+      lab,
+      target,
+      async attack(place, program, args = []) {
+        const text = await readFile(new URL(program, import.meta.url), "utf8");
+        const tap = place === "host" ? undefined : taps[place === "control" ? "control" : "shielded"];
+        await lab.internet.reset();
+        await tap?.read();
+        began = new Date().toISOString();
+        const python = ["python3", "-c", `${prelude}\n${text}`, ...args];
+        const enter =
+          place === "host"
+            ? []
+            : ["podman", "exec", ...(place === "armed" ? ["--privileged"] : []), CONTAINERS[place]];
+        const [file = "", ...rest] = [...enter, ...python];
+        const { stdout, stderr } = await lab.user.run(file, rest);
+        if (stderr !== "") throw new Error(`${program} failed:\n${stderr}`);
+        const steps = stdout
+          .split("\n")
+          .filter((line) => line !== "")
+          .map((line): [string, string] => JSON.parse(line));
+        const arrivals = (await lab.internet.arrivals()).map(({ protocol, address, port }) =>
+          [protocol, address, port].filter((part) => part !== undefined).join(" "),
+        );
+        return {
+          steps: Object.fromEntries(steps),
+          left: [...new Set([...((await tap?.read()) ?? []), ...arrivals])].filter(isOfInterest).sort(),
+          asked: [...new Set((await lab.internet.dnsQueries()).map(({ name }) => name))].sort(),
+        };
+      },
+      async refusals() {
+        // A query that is refused on purpose comes last, so all that was before it is in the log.
+        const last = `last-${Math.random().toString(36).slice(2)}.evil.test`;
+        await target.client.resolve(last);
+        await target.client.attempt(`udp,${LAST},9`);
+        let events: ShieldEvent[] = [];
+        await until("the log has come to the end", async () => {
+          events = (await eventsOf(lab, TARGET)).filter(
+            ({ ts, action }) => ts >= (action === "name" ? second(began) : began),
+          );
+          return events.some(({ address }) => address === LAST);
+        });
+        return [
+          ...new Set(
+            events
+              .filter(
+                ({ address, name, verdict }) =>
+                  address !== LAST && !name?.startsWith("last-") && isRefusal(verdict),
+              )
+              .map(({ action, verdict, protocol, address, port, name, queryType }) =>
+                action === "name"
+                  ? `name ${name} ${queryType}`
+                  : [verdict, protocol, address, port].filter((part) => part !== undefined).join(" "),
+              ),
+          ),
+        ].sort();
+      },
+      destroy: lab.destroy,
+    };
+  } catch (cause) {
+    await lab.destroy();
+    throw cause;
+  }
+}
+
+/** Nothing of the attacks is there. */
+const LAST = "198.18.99.99";
+
+/** Names are logged by the second. */
+function second(ts: string): string {
+  return `${ts.slice(0, 19)}.000Z`;
+}
+
+function isRefusal(verdict: string | undefined): boolean {
+  return verdict !== undefined && verdict !== "allowed" && verdict !== "bypass";
+}
+
+/** The resolver's own queries, and what is allowed, are judged by `asked` and by the steps. */
+function isOfInterest(packet: string): boolean {
+  // The packet log of the internet has no protocol for IPv6 fragments.
+  return (
+    !packet.startsWith("undefined") &&
+    !/ (10\.0\.2\.3|198\.18\.0\.53|fd00::3) 53$/.test(packet) &&
+    !/ (198\.18\.1\.1|2001:2::aaaa)( |$)/.test(packet)
+  );
+}

@@ -1,0 +1,54 @@
+import { readdirSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { installedShield } from "../tests/installed-shield.ts";
+import type { Attack, Expected } from "./attack.ts";
+import { type AttackLab, type Course, createAttackLab } from "./attack-lab.ts";
+
+const ATTACKS = await Promise.all(
+  readdirSync(import.meta.dirname)
+    .filter((name) => name.endsWith(".attack.ts"))
+    .map(async (name) => ((await import(`./${name}`)) as { attack: Attack }).attack),
+);
+
+let attackLab: AttackLab;
+beforeAll(async () => {
+  attackLab = await createAttackLab(installedShield());
+});
+afterAll(() => attackLab?.destroy());
+
+describe.each(ATTACKS)("an attacker who $tries", ({ program, args, prepare, control, shielded, armed }) => {
+  beforeAll(() => prepare?.(attackLab));
+
+  test("succeeds where no shield is", async () => {
+    for (const [place, { steps, left = [], asked = [] }] of Object.entries(control)) {
+      const course = await attackLab.attack(place as "control" | "host", program, args);
+      expect({ place, steps: course.steps }).toEqual({ place, steps });
+      expect(course.left).toEqual(expect.arrayContaining([...left]));
+      expect(course.asked).toEqual(expect.arrayContaining([...asked]));
+    }
+  });
+
+  test("gets nothing out of a shielded container, and is told of in its log", async () => {
+    const course = await attackLab.attack("shielded", program, args);
+    expect(await judged(course, shielded)).toEqual(expected(shielded));
+  });
+
+  if (armed !== undefined) {
+    test("gets nothing out with all capabilities either: the rules hold by themselves", async () => {
+      const course = await attackLab.attack("armed", program, args);
+      expect(await judged(course, armed)).toEqual(expected(armed));
+    });
+  }
+});
+
+test("after all that, the shield is up and its rules are what the policy says", async () => {
+  expect(await attackLab.target.status()).toMatchObject({ kind: "up" });
+});
+
+function expected({ steps, left = [], asked = [], refusals = [] }: Expected) {
+  return { steps, left, asked, refusals: expect.arrayContaining([...refusals]) };
+}
+
+async function judged({ steps, left, asked }: Course, { refusals = [] }: Expected) {
+  return { steps, left, asked, refusals: refusals.length === 0 ? [] : await attackLab.refusals() };
+}

@@ -1,0 +1,70 @@
+import type { Attack } from "./attack.ts";
+
+export const attack: Attack = {
+  tries: "speaks SCTP, DCCP, GRE, IPIP or UDP-Lite",
+  program: "odd-protocols.py",
+  control: {
+    control: {
+      steps: {
+        "UDP-Lite": "sent",
+        SCTP: "sent",
+        DCCP: "sent",
+        GRE: "sent",
+        IPIP: "sent",
+        "IPv6 in IPv4": "sent",
+        ESP: "sent",
+        "GRE over IPv6": "sent",
+        "SCTP over IPv6": "sent",
+      },
+      left: [
+        "132 198.18.66.66",
+        "132 2001:2::6666",
+        "136 198.18.66.66",
+        "33 198.18.66.66",
+        "4 198.18.66.66",
+        "41 198.18.66.66",
+        "47 198.18.66.66",
+        "47 2001:2::6666",
+        "50 198.18.66.66",
+      ],
+    },
+  },
+  shielded: {
+    steps: {
+      "UDP-Lite": "EPERM",
+      SCTP: "EPERM",
+      DCCP: "EPERM",
+      GRE: "EPERM",
+      IPIP: "EPERM",
+      "IPv6 in IPv4": "EPERM",
+      ESP: "EPERM",
+      "GRE over IPv6": "EPERM",
+      "SCTP over IPv6": "EPERM",
+    },
+    refusals: ["blocked udplite 198.18.66.66"],
+  },
+  armed: {
+    steps: {
+      "UDP-Lite": "EPERM",
+      SCTP: "EPERM",
+      DCCP: "EPERM",
+      GRE: "EPERM",
+      IPIP: "EPERM",
+      "IPv6 in IPv4": "EPERM",
+      ESP: "EPERM",
+      "GRE over IPv6": "EPERM",
+      "SCTP over IPv6": "EPERM",
+    },
+    refusals: [
+      "blocked dccp 198.18.66.66",
+      "blocked esp 198.18.66.66",
+      "blocked gre 198.18.66.66",
+      "blocked gre 2001:2::6666",
+      "blocked ipip 198.18.66.66",
+      "blocked ipv6 198.18.66.66",
+      "blocked sctp 198.18.66.66 9000",
+      "blocked sctp 2001:2::6666",
+      "blocked udplite 198.18.66.66",
+    ],
+  },
+};

@@ -1,0 +1,70 @@
+import type { Attack } from "./attack.ts";
+
+export const attack: Attack = {
+  tries: "picks its own source",
+  program: "source-tricks.py",
+  control: {
+    control: {
+      steps: {
+        "udp from port 53": "sent",
+        "udp from port 67": "sent",
+        "udp from port 80": "sent",
+        "udp from port 123": "sent",
+        "udp from port 443": "sent",
+        "tcp from port 20": "answered",
+        "tcp from port 53": "answered",
+        "tcp from port 80": "answered",
+        "tcp from port 443": "answered",
+        "from loopback": "EINVAL",
+        "from another's address, IPv4": "ENETUNREACH",
+        "from another's address, IPv6": "sent",
+        "from another's address, transparently": "sent",
+      },
+      left: ["tcp 198.18.66.66 80", "udp 198.18.66.66 9000", "udp 2001:2::6666 9000"],
+    },
+  },
+  shielded: {
+    steps: {
+      "udp from port 53": "EADDRINUSE",
+      "udp from port 67": "EPERM",
+      "udp from port 80": "EPERM",
+      "udp from port 123": "EPERM",
+      "udp from port 443": "EPERM",
+      "tcp from port 20": "EHOSTUNREACH",
+      "tcp from port 53": "EADDRINUSE",
+      "tcp from port 80": "EHOSTUNREACH",
+      "tcp from port 443": "EHOSTUNREACH",
+      "from loopback": "EINVAL",
+      "from another's address, IPv4": "ENETUNREACH",
+      "from another's address, IPv6": "EPERM",
+      "from another's address, transparently": "EPERM",
+    },
+    refusals: [
+      "blocked tcp 198.18.66.66 80",
+      "blocked udp 198.18.66.66 9000",
+      "blocked udp 2001:2::6666 9000",
+    ],
+  },
+  armed: {
+    steps: {
+      "udp from port 53": "EADDRINUSE",
+      "udp from port 67": "EPERM",
+      "udp from port 80": "EPERM",
+      "udp from port 123": "EPERM",
+      "udp from port 443": "EPERM",
+      "tcp from port 20": "EHOSTUNREACH",
+      "tcp from port 53": "EADDRINUSE",
+      "tcp from port 80": "EHOSTUNREACH",
+      "tcp from port 443": "EHOSTUNREACH",
+      "from loopback": "EINVAL",
+      "from another's address, IPv4": "ENETUNREACH",
+      "from another's address, IPv6": "EPERM",
+      "from another's address, transparently": "EPERM",
+    },
+    refusals: [
+      "blocked tcp 198.18.66.66 80",
+      "blocked udp 198.18.66.66 9000",
+      "blocked udp 2001:2::6666 9000",
+    ],
+  },
+};

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    name: "attacks",
+    root: import.meta.dirname,
+    include: ["*.test.ts"],
+    globalSetup: ["../tests/global-setup.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});

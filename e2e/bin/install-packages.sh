@@ -4,18 +4,22 @@
 set -eu
 
 PACKAGES="podman crun conmon slirp4netns passt uidmap catatonit nftables dnsmasq-base ulogd2 ulogd2-json
-iproute2 bind9-dnsutils curl procps python3-minimal"
+iproute2 bind9-dnsutils curl procps python3-minimal tmux chromium-headless-shell"
+# Its package starts a server, so only the checker of metrics is taken out of it.
+PROMTOOL=e2e/.tools/promtool
 NODE_MAJOR=20
 
 main() {
   check_node
-  missing=$(missing_packages)
-  [ -n "$missing" ] || exit 0
-  command -v apt-get > /dev/null || stop "These Debian packages are missing, and there is no apt-get here: $missing."
   if [ "$(id -u)" -eq 0 ]; then as_root=''; else as_root='sudo '; fi
-  echo "Missing Debian packages: $missing."
-  may_install "$@" || ask "Run \`${as_root}apt-get install --no-install-recommends $missing\`?"
-  install_packages
+  missing=$(missing_packages)
+  if [ -n "$missing" ]; then
+    command -v apt-get > /dev/null || stop "These Debian packages are missing, and there is no apt-get here: $missing."
+    echo "Missing Debian packages: $missing."
+    may_install "$@" || ask "Run \`${as_root}apt-get install --no-install-recommends $missing\`?"
+    install_packages
+  fi
+  [ -x "$PROMTOOL" ] || fetch_promtool
 }
 
 check_node() {
@@ -64,6 +68,19 @@ install_packages() {
 try_install() {
   # shellcheck disable=SC2086 # one word per package
   apt_get install --yes --no-install-recommends $missing
+}
+
+fetch_promtool() {
+  unpack_promtool 2> /dev/null || { apt_get update && unpack_promtool; } || stop "promtool could not be had."
+}
+
+# For that, a package is only downloaded and unpacked.
+unpack_promtool() {
+  directory=$(mktemp -d)
+  (
+    cd "$directory" && apt-get --quiet download prometheus &&
+      dpkg-deb --fsys-tarfile prometheus_*.deb | tar --extract ./usr/bin/promtool
+  ) && mkdir -p "${PROMTOOL%/*}" && mv "$directory/usr/bin/promtool" "$PROMTOOL" && rm -r "$directory"
 }
 
 apt_get() {

@@ -3,6 +3,12 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { PACKAGE_NAMES, ROOT, readManifest } from "./workspace.ts";
 
+const MORE_EXPORTS: Readonly<Record<string, readonly string[]>> = {
+  audit: ["./shield-event.schema.json"],
+  cli: ["./shield-event.schema.json"],
+  "hook-entrypoint": ["./contract"],
+};
+
 test("the packages are those of the product", () => {
   expect(PACKAGE_NAMES).toEqual(["audit", "cli", "dns-tier", "hook-entrypoint", "nft-ruleset", "profiles"]);
 });
@@ -20,9 +26,9 @@ describe.each(PACKAGE_NAMES)("packages/%s", (name) => {
     });
   });
 
-  /** What is not in `exports` cannot be imported; the hook's contract is the one thing beside the main module. */
+  /** What is not in `exports` cannot be imported. Beside the main module there are the hook's contract, and the schema of events. */
   test("lets itself be imported by its name, and its package.json be read", () => {
-    const expected = [".", ...(name === "hook-entrypoint" ? ["./contract"] : []), "./package.json"];
+    const expected = [".", ...(MORE_EXPORTS[name] ?? []), "./package.json"];
     expect(Object.keys(manifest.exports ?? {})).toEqual(expected);
     expect(manifest.exports?.["./package.json"]).toBe("./package.json");
   });

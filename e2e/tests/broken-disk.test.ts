@@ -70,7 +70,7 @@ describe("a state directory that takes nothing", () => {
 
     test("keeps the container shielded, and status says so", async () => {
       expect(await web.status()).toEqual({ kind: "up" });
-      const { stdout } = await lab.shield(["logs", "--container", container]);
+      const { stdout } = await lab.shield(["logs", "--container", container, "--only", "lifecycle"]);
       expect(stdout).toContain('"target":"198.18.5.5"');
     });
 

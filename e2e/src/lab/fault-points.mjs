@@ -121,10 +121,12 @@ for (const name of ["rename", "rm", "unlink", "mkdir", "chmod", "symlink", "link
   });
 }
 
-/** A command as its owner would say it: what nsenter starts, without directories. */
+/** A command as its owner would say it: what nsenter, or a shell that only sets a limit, starts, without directories. */
 function nameCommand(file, args) {
   const words = [file, ...args];
-  const inner = path.basename(file) === "nsenter" ? words.slice(words.indexOf("--") + 1) : words;
+  const isLimit = /^trap .*; ulimit .*; exec "\$@"$/.test(args[1] ?? "");
+  const entry = path.basename(file) === "nsenter" ? words.indexOf("--") : isLimit ? words.indexOf("sh") : -1;
+  const inner = words.slice(entry + 1);
   return inner.map((word) => (word.startsWith("/") ? path.basename(word) : word)).join(" ");
 }
 

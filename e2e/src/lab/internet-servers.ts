@@ -15,6 +15,8 @@ const UDP_ECHO_PORTS = [7, 123, 443, 9000];
 const STREAM_INTERVAL_MS = 20;
 
 const zone = new Map<string, ZoneEntry>(Object.entries(ZONE));
+/** By host, then by path. */
+const files = new Map<string, Map<string, Buffer>>();
 const servedByUdp = new Set<string>();
 const markerSocket = createSocket("udp4");
 
@@ -42,6 +44,11 @@ async function obey({ id, command }: { id: number; command: ServerCommand }): Pr
     case "remove-name":
       zone.delete(command.name);
       break;
+    case "set-file": {
+      const ofHost = files.get(command.host) ?? new Map<string, Buffer>();
+      files.set(command.host, ofHost.set(command.path, Buffer.from(command.base64, "base64")));
+      break;
+    }
   }
   tell({ kind: "done", id });
 }
@@ -65,6 +72,13 @@ function serveHttp({ url = "", headers, socket }: IncomingMessage, response: Ser
     hit: { source, address, port: socket.localPort ?? 0, host: headers.host ?? "", path: url },
   });
   response.setHeader("connection", "close");
+  const ofHost = files.get((headers.host ?? "").replace(/:\d+$/, ""));
+  if (ofHost !== undefined) {
+    const content = ofHost.get(url.replace(/\?.*$/, ""));
+    response.statusCode = content === undefined ? 404 : 200;
+    response.end(content);
+    return;
+  }
   if (url !== "/stream") {
     response.end(`reached ${address}\n`);
     return;

@@ -44,12 +44,15 @@ export interface Internet {
   /** Adds or replaces a name; its addresses answer from then on. */
   setName(name: string, entry: ZoneEntry): Promise<void>;
   removeName(name: string): Promise<void>;
+  /** Puts a file on a web server; a host with files has no other pages. */
+  setFile(host: string, path: string, content: Uint8Array): Promise<void>;
 }
 
 export type ServerCommand =
   | { kind: "mark"; address: string; port: number }
   | { kind: "set-name"; name: string; entry: ZoneEntry }
-  | { kind: "remove-name"; name: string };
+  | { kind: "remove-name"; name: string }
+  | { kind: "set-file"; host: string; path: string; base64: string };
 
 /** `done` answers the command with that number; 0 stands for the start. */
 export type ServerEvent =
@@ -105,6 +108,8 @@ export async function startInternet(machine: Machine): Promise<Internet> {
     },
     setName: (name, entry) => command({ kind: "set-name", name, entry }),
     removeName: (name) => command({ kind: "remove-name", name }),
+    setFile: (host, path, content) =>
+      command({ kind: "set-file", host, path, base64: Buffer.from(content).toString("base64") }),
   };
 }
 

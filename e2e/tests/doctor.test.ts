@@ -136,7 +136,7 @@ describe("terok-shield doctor", () => {
     );
     expect(await leftOver()).toMatchObject({
       verdict: "warning",
-      found: "processes without a container: 2",
+      found: "processes without a container: 3",
       mend: "terok-shield prune",
     });
     await lab.user.mustRun("terok-shield", ["prune"]);

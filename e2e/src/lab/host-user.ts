@@ -152,7 +152,12 @@ export function hostUser(machine: Machine, account: "ordinary" | "root"): HostUs
       const { running, written, finished } = start(file, args, options);
       const entered = new Promise((resolve) => running.stdio[3].once("data", resolve));
       await Promise.race([entered, finished]);
-      const pid = await onlyChildOf(running.pid);
+      const pid = await onlyChildOf(running.pid).catch(async (cause: unknown) => {
+        // The program has ended already, and its pid is nobody's.
+        await finished;
+        if (running.pid === undefined) throw cause;
+        return running.pid;
+      });
       return {
         pid,
         stdin: running.stdin,

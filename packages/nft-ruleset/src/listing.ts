@@ -16,8 +16,29 @@ export function expectedListing(policy: EgressPolicy, mode: ShieldMode): Listing
   return plannedListing(planRuleset(policy, mode));
 }
 
-export function plannedListing(ruleset: Ruleset): Listing {
-  return listRuleset(ruleset).map(canonicalLine);
+export function plannedListing({ sets, chains }: Ruleset): Listing {
+  return joinListing(plannedSets(sets), plannedChains(chains));
+}
+
+/** As nft lists them: the table and its counters, sets, chains and their rules. */
+export function joinListing(sets: Listing, chains: Listing): Listing {
+  return [...plannedTable(), ...sets, ...chains];
+}
+
+export function plannedTable(): Listing {
+  return canonicalListing([
+    { table: TABLE },
+    ...COUNTERS.map((name) => ({ counter: { ...IN_TABLE, name } })),
+  ]);
+}
+
+/** With their rules. */
+export function plannedChains(chains: Ruleset["chains"]): Listing {
+  return canonicalListing(listChains(chains));
+}
+
+export function plannedSets(sets: Ruleset["sets"]): Listing {
+  return canonicalListing(sets.map((set) => ({ set: { ...IN_TABLE, ...listSet(set) } })));
 }
 
 /**
@@ -26,7 +47,11 @@ export function plannedListing(ruleset: Ruleset): Listing {
  * @throws Error when the text is not such a listing.
  */
 export function readListing(json: string): Listing {
-  return listedObjects(json).map(canonicalLine);
+  return canonicalListing(listedObjects(json));
+}
+
+export function canonicalListing(objects: readonly object[]): Listing {
+  return objects.map(canonicalLine);
 }
 
 /**
@@ -95,22 +120,20 @@ function nameOfObject(line: string): string {
   return `${kind === "rule" ? `chain ${object.chain}` : `${kind} ${object.name}`}${place}`;
 }
 
-function listRuleset({ sets, chains }: Ruleset): unknown[] {
-  const inTable = { family: TABLE.family, table: TABLE.name };
+const IN_TABLE = { family: TABLE.family, table: TABLE.name };
+
+function listChains(chains: Ruleset["chains"]): object[] {
   return [
-    { table: { family: TABLE.family, name: TABLE.name } },
-    ...COUNTERS.map((name) => ({ counter: { ...inTable, name } })),
-    ...sets.map((set) => ({ set: { ...inTable, ...listSet(set) } })),
     ...chains.map(({ name, hook }) => ({
       chain: {
-        ...inTable,
+        ...IN_TABLE,
         name,
         ...(hook === undefined ? {} : { type: "filter", hook, prio: 0, policy: "drop" }),
       },
     })),
     ...chains.flatMap(({ name, rules }) =>
       rules.map((rule) => ({
-        rule: { ...inTable, chain: name, expr: rule.flatMap((statement) => statement.listing) },
+        rule: { ...IN_TABLE, chain: name, expr: rule.flatMap((statement) => statement.listing) },
       })),
     ),
   ];
@@ -161,9 +184,10 @@ function isListedRange(value: unknown): value is { range: unknown[] } {
 /** Sorted keys and sorted sets, so that two texts are equal when what they say is. */
 function canonicalLine(object: unknown): string {
   const entries = Object.entries(object as Record<string, ListedObject>);
-  return JSON.stringify(
-    Object.fromEntries(entries.map(([kind, body]) => [kind, canonical(withoutState(kind, body), "")])),
+  const parts = entries.map(
+    ([kind, body]) => `${JSON.stringify(kind)}:${canonicalText(withoutState(kind, body), "")}`,
   );
+  return `{${parts.join(",")}}`;
 }
 
 interface ListedObject {
@@ -195,18 +219,18 @@ function mergeElements(elements: unknown): unknown {
 
 const UNORDERED_KEYS = new Set(["set", "elem", "flags", "right"]);
 
-function canonical(value: unknown, key: string): unknown {
+function canonicalText(value: unknown, key: string): string {
   if (Array.isArray(value)) {
-    const items = value.map((item) => canonical(item, ""));
-    return UNORDERED_KEYS.has(key) ? sortedByText(items) : items;
+    const items = value.map((item) => canonicalText(item, ""));
+    return `[${(UNORDERED_KEYS.has(key) ? items.sort() : items).join(",")}]`;
   }
-  if (typeof value !== "object" || value === null) return value;
-  const transport = numberedTransport(value, key);
-  if (transport !== undefined) return canonical(transport, key);
-  const entries = Object.entries(value)
-    .filter(([, item]) => item !== undefined)
-    .map(([name, item]) => [name, canonical(item, name)] as const);
-  return Object.fromEntries(entries.sort(([left], [right]) => (left < right ? -1 : 1)));
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const body = (numberedTransport(value, key) ?? value) as Record<string, unknown>;
+  const names = Object.keys(body).filter((name) => body[name] !== undefined);
+  return `{${names
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${canonicalText(body[name], name)}`)
+    .join(",")}}`;
 }
 
 const TRANSPORTS = new Map<unknown, string>([
@@ -225,11 +249,4 @@ function numberedTransport(
   }
   if (!Array.isArray(value.concat) || !TRANSPORTS.has(value.concat[1])) return undefined;
   return { ...value, concat: value.concat.with(1, TRANSPORTS.get(value.concat[1])) };
-}
-
-function sortedByText(items: readonly unknown[]): unknown[] {
-  return items
-    .map((item) => ({ item, text: JSON.stringify(item) }))
-    .sort((left, right) => (left.text < right.text ? -1 : left.text > right.text ? 1 : 0))
-    .map(({ item }) => item);
 }

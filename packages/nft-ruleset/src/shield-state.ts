@@ -1,5 +1,15 @@
 import type { EgressPolicy, ShieldMode } from "./egress-policy.ts";
-import { differingObjects, type Listing, plannedListing, readListing, sameListing } from "./listing.ts";
+import {
+  canonicalListing,
+  differingObjects,
+  joinListing,
+  type Listing,
+  listedObjects,
+  plannedChains,
+  plannedSets,
+  plannedTable,
+  sameListing,
+} from "./listing.ts";
 import { planRulesets, type Ruleset } from "./ruleset.ts";
 import { differingTimedSets, readBypassLease } from "./timed-elements.ts";
 
@@ -25,39 +35,52 @@ const MODES: readonly ShieldMode[] = [
  * @param policy as of the moment of the listing
  */
 export function readShieldState(listing: string, policy: EgressPolicy): ShieldState {
-  let actual: Listing;
+  let objects: object[];
   try {
-    actual = readListing(listing);
+    objects = listedObjects(listing);
   } catch (cause) {
     return { kind: "error", reason: `the kernel's rules cannot be read: ${(cause as Error).message}` };
   }
-  if (actual.length === 0) return { kind: "inactive" };
+  if (objects.length === 0) return { kind: "inactive" };
+  const actual = canonicalListing(objects);
   const plan = planRulesets(policy);
-  const mode = nearestMode(plan, actual);
-  const now = withLease(mode, listing);
-  const ruleset = plan(now);
-  const expected = plannedListing(ruleset);
+  const nearest = findNearest(plan, actual);
+  const now = withLease(nearest.mode, objects);
+  const { sets } = now === nearest.mode ? nearest.ruleset : plan(now);
+  const expected = joinListing(plannedSets(sets), nearest.chains);
   if (!sameListing(expected, actual)) return notAsPlanned(differingObjects(expected, actual));
-  const differing = differingTimedSets(ruleset.sets, listing);
+  const differing = differingTimedSets(sets, objects);
   return differing.length === 0 ? now : notAsPlanned(differing);
 }
 
-/** The first mode in which the fewest chains are different. */
-function nearestMode(plan: (mode: ShieldMode) => Ruleset, actual: Listing): ShieldMode {
-  const withoutSets = actual.filter((line) => !line.startsWith('{"set":'));
-  let nearest: { readonly mode: ShieldMode; readonly distance: number } | undefined;
-  for (const mode of MODES) {
-    const expected = plannedListing({ ...plan(mode), sets: [] });
-    const distance = differingObjects(expected, withoutSets).length;
-    if (distance < (nearest?.distance ?? Number.POSITIVE_INFINITY)) nearest = { mode, distance };
-    if (distance === 0) break;
-  }
-  return nearest?.mode ?? { kind: "up" };
+interface Nearest {
+  readonly mode: ShieldMode;
+  readonly ruleset: Ruleset;
+  /** As they are listed. */
+  readonly chains: Listing;
 }
 
-function withLease(mode: ShieldMode, listing: string): ShieldMode {
+/** The first mode in which the fewest chains are different. */
+function findNearest(plan: (mode: ShieldMode) => Ruleset, actual: Listing): Nearest {
+  const withoutSets = actual.filter((line) => !line.startsWith('{"set":'));
+  const table = plannedTable();
+  let nearest: (Nearest & { readonly distance: number }) | undefined;
+  for (const mode of MODES) {
+    const ruleset = plan(mode);
+    const chains = plannedChains(ruleset.chains);
+    const distance = differingObjects([...table, ...chains], withoutSets).length;
+    if (distance < (nearest?.distance ?? Number.POSITIVE_INFINITY)) {
+      nearest = { mode, ruleset, chains, distance };
+    }
+    if (distance === 0) break;
+  }
+  if (nearest === undefined) throw new Error("there are no modes");
+  return nearest;
+}
+
+function withLease(mode: ShieldMode, objects: readonly object[]): ShieldMode {
   if (mode.kind !== "down" || mode.remainingSeconds === undefined) return mode;
-  return { ...mode, remainingSeconds: readBypassLease(listing) };
+  return { ...mode, remainingSeconds: readBypassLease(objects) };
 }
 
 function notAsPlanned(differing: readonly string[]): ShieldState {

@@ -1,5 +1,5 @@
 import { LEASE_ELEMENTS, pieceElement } from "./elements.ts";
-import { listedObjects, parseListedPiece } from "./listing.ts";
+import { parseListedPiece } from "./listing.ts";
 import { type PlannedSet, TABLE } from "./ruleset.ts";
 import { BYPASS_LEASE } from "./set-names.ts";
 
@@ -8,14 +8,13 @@ const TOLERANCE_SECONDS = 5;
 
 /**
  * The timed sets in which the kernel lists other elements than planned, or with another time left.
- * @param json what `nft -j list ruleset` printed
+ * @param objects what `nft -j list ruleset` listed
  */
-export function differingTimedSets(sets: readonly PlannedSet[], json: string): string[] {
-  const listed = readTimedElements(json);
+export function differingTimedSets(sets: readonly PlannedSet[], objects: readonly object[]): string[] {
   return sets
     .filter((set) => {
       const planned = plannedEnds(set);
-      return planned !== undefined && !sameEnds(planned, listed.get(set.name) ?? [], latenessOf(set));
+      return planned !== undefined && !sameEnds(planned, readElements(objects, set.name), latenessOf(set));
     })
     .map(({ name }) => `set ${name}`);
 }
@@ -26,10 +25,8 @@ function latenessOf({ name }: PlannedSet): number {
 }
 
 /** What is left of bypass, in seconds: 0 when it is over. */
-export function readBypassLease(json: string): number {
-  const ends = (readTimedElements(json).get(BYPASS_LEASE) ?? []).map(
-    ({ expiresSeconds = 0 }) => expiresSeconds,
-  );
+export function readBypassLease(objects: readonly object[]): number {
+  const ends = readElements(objects, BYPASS_LEASE).map(({ expiresSeconds = 0 }) => expiresSeconds);
   return ends.length === 0 ? 0 : Math.min(...ends);
 }
 
@@ -60,15 +57,13 @@ interface TimedElement {
   readonly expiresSeconds?: number;
 }
 
-/** The elements of our table's sets, by the name of the set. */
-function readTimedElements(json: string): Map<string, TimedElement[]> {
-  const elements = new Map<string, TimedElement[]>();
-  for (const object of listedObjects(json)) {
+/** The elements of a set of our table. */
+function readElements(objects: readonly object[], name: string): TimedElement[] {
+  return objects.flatMap((object) => {
     const { set } = object as { set?: { family?: unknown; table?: unknown; name?: unknown; elem?: unknown } };
-    if (set?.table !== TABLE.name || set.family !== TABLE.family || !Array.isArray(set.elem)) continue;
-    elements.set(String(set.name), set.elem.map(readElement));
-  }
-  return elements;
+    const isIt = set?.table === TABLE.name && set.family === TABLE.family && set.name === name;
+    return isIt && Array.isArray(set.elem) ? set.elem.map(readElement) : [];
+  });
 }
 
 function readElement(listed: unknown): TimedElement {

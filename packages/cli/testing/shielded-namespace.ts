@@ -142,7 +142,7 @@ export async function startShieldedNamespace(
 
 function nameEffect({ args, stdin }: Command): string {
   const program = args[args.indexOf("--") + 1] ?? "";
-  if (program.endsWith("/nft")) return stdin === undefined ? "look" : "kernel";
+  if (args.some((arg) => arg.endsWith("/nft"))) return stdin === undefined ? "look" : "kernel";
   return args.at(-2) ?? program;
 }
 

@@ -15,7 +15,7 @@ import type { BundleLock } from "../host/bundle-lock.ts";
 import type { Host } from "../host/host.ts";
 import { readResolverLog } from "../host/resolver-log.ts";
 import { CommandFailedError } from "../host/run-command.ts";
-import { runNft } from "../host/running-container.ts";
+import { loadAndList, runNft } from "../host/running-container.ts";
 import { type SortedAddresses, sortLearned } from "../keep-learned.ts";
 import { ShieldError } from "../shield-error.ts";
 
@@ -58,16 +58,14 @@ export async function applyToKernel(
   const learned = forgets || needsLiveSets(before, after) ? await readLearned(shield, after) : NOTHING;
   const forgotten = forgets ? learned.forget : NOTHING.forget;
   const outcome = { answers: learned.answers, forgotten };
+  const change = renderPolicyChange(before, after, learned.live, { forget: forgotten });
+  let fault: string | undefined;
   try {
-    for (const transaction of renderPolicyChange(before, after, learned.live, { forget: forgotten })) {
-      await runNft(shield.host, shield.record, ["-f", "-"], transaction, shield.lock);
-    }
+    fault = findKernelFault(await load(shield, change), after);
   } catch (cause) {
     if (!(cause instanceof CommandFailedError)) throw cause;
-    await repairKernel(shield, after);
-    return { ...outcome, repaired: cause.message };
+    fault = cause.message;
   }
-  const fault = await findKernelFault(shield, after);
   if (fault !== undefined) {
     await repairKernel(shield, after);
     return { ...outcome, repaired: fault };
@@ -83,10 +81,8 @@ export async function applyToKernel(
 export async function repairKernel(shield: LockedShield, after: Composition): Promise<void> {
   const { live, keep } = await readLearned(shield, after);
   const kept = { learned: keep, counters: live?.counters ?? {} };
-  for (const transaction of renderRepair(after.policy, after.mode, kept)) {
-    await runNft(shield.host, shield.record, ["-f", "-"], transaction, shield.lock);
-  }
-  const fault = await findKernelFault(shield, after);
+  const listing = await load(shield, renderRepair(after.policy, after.mode, kept));
+  const fault = findKernelFault(listing, after);
   if (fault !== undefined) throw new ShieldError(`${fault}, also after they were loaded anew`);
 }
 
@@ -96,12 +92,19 @@ export async function forgetLateAnswers(shield: LockedShield, after: Composition
   if (forget.size > 0) await repairKernel(shield, after);
 }
 
+/** @returns what the kernel lists afterwards */
+async function load({ host, record, lock }: LockedShield, transactions: readonly string[]): Promise<string> {
+  const last = transactions.at(-1);
+  if (last === undefined) return runNft(host, record, ["-j", "list", "ruleset"]);
+  for (const transaction of transactions.slice(0, -1)) {
+    await runNft(host, record, ["-f", "-"], transaction, lock);
+  }
+  return loadAndList(host, record, last, lock);
+}
+
 /** Why the kernel is not at a policy; undefined when it is. */
-async function findKernelFault(
-  { host, record }: LockedShield,
-  { policy, mode }: Composition,
-): Promise<string | undefined> {
-  const state = readShieldState(await runNft(host, record, ["-j", "list", "ruleset"]), policy);
+function findKernelFault(listing: string, { policy, mode }: Composition): string | undefined {
+  const state = readShieldState(listing, policy);
   if (state.kind === "error") return state.reason;
   return isInMode(state, mode) ? undefined : `the kernel's rules are those of "${state.kind}"`;
 }

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { constants } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { ShieldError } from "../shield-error.ts";
@@ -42,21 +42,12 @@ async function openDirectory(directory: string): Promise<FileHandle> {
   }
 }
 
+const EXCLUSIVE = ["--exclusive", `--conflict-exit-code=${EXIT_HELD_BY_OTHERS}`];
+
 /** flock(1) locks the file description that it inherits from us, so the lock stays ours when it has ended. */
 async function takeLock(handle: FileHandle, directory: string): Promise<void> {
-  const args = [
-    "--exclusive",
-    `--timeout=${PATIENCE_SECONDS}`,
-    `--conflict-exit-code=${EXIT_HELD_BY_OTHERS}`,
-  ];
-  const exitCode = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn("flock", [...args, "3"], {
-      stdio: ["ignore", "ignore", "ignore", handle.fd],
-      env: { PATH: PROGRAM_PATH },
-    });
-    child.on("error", (cause) => reject(cannotLock(directory, cause.message, cause)));
-    child.on("close", resolve);
-  });
+  const isFree = tryLock(handle, directory);
+  const exitCode = isFree ? 0 : await awaitLock(handle, directory);
   if (exitCode === EXIT_HELD_BY_OTHERS) {
     throw new ShieldError(
       `Another terok-shield command is at work on ${JSON.stringify(directory)}. Wait until it ends.`,
@@ -64,6 +55,25 @@ async function takeLock(handle: FileHandle, directory: string): Promise<void> {
   }
   if (exitCode !== 0) throw cannotLock(directory, `flock failed (exit ${exitCode})`);
   await checkStillThere(handle, directory);
+}
+
+/** Takes it at once or not at all: the usual case, without the pipes of a process that somebody waits for. */
+function tryLock({ fd }: FileHandle, directory: string): boolean {
+  const { status, error } = spawnSync("flock", [...EXCLUSIVE, "--nonblock", "3"], lockOptions(fd));
+  if (error !== undefined) throw cannotLock(directory, error.message, error);
+  return status === 0;
+}
+
+function awaitLock({ fd }: FileHandle, directory: string): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("flock", [...EXCLUSIVE, `--timeout=${PATIENCE_SECONDS}`, "3"], lockOptions(fd));
+    child.on("error", (cause) => reject(cannotLock(directory, cause.message, cause)));
+    child.on("close", resolve);
+  });
+}
+
+function lockOptions(fd: number): { stdio: ["ignore", "ignore", "ignore", number]; env: { PATH: string } } {
+  return { stdio: ["ignore", "ignore", "ignore", fd], env: { PATH: PROGRAM_PATH } };
 }
 
 /** While we waited, the bundle may have been removed, and another one made. */

@@ -48,6 +48,31 @@ describe("runCommand", () => {
     ]);
   });
 
+  describe("of what is brief", () => {
+    const brief = (script: string, more: Partial<Command> = {}) => sh(script, { isBrief: true, ...more });
+
+    test("gives all of a large output, whatever is not read of its input", async () => {
+      const { stdout } = await runCommand(
+        brief("head -c 3000000 /dev/zero | tr '\\0' x", { stdin: "y".repeat(200_000) }),
+      );
+      expect([stdout.length, stdout.replaceAll("x", "")]).toEqual([3_000_000, ""]);
+    });
+
+    test.each([
+      [brief("cat >&2; exit 3", { stdin: "why\nmore" }), 'podman failed (exit 3): "why"', 3],
+      [brief("kill -KILL $$"), 'podman failed (no exit): "SIGKILL"', undefined],
+      [
+        brief("", { file: "/nonexistent/podman" }),
+        'podman failed (no exit): "spawnSync /nonexistent/podman ENOENT"',
+        undefined,
+      ],
+    ])("%j rejects as any other", async (command, message, exitCode) => {
+      const failure = await runCommand(command).catch((cause) => cause);
+      expect(failure).toBeInstanceOf(CommandFailedError);
+      expect([failure.message, failure.exitCode]).toEqual([message, exitCode]);
+    });
+  });
+
   test("a signal of its caller ends it, also when it does not listen", async () => {
     const began = Date.now();
     const command = sh("trap '' TERM; exec sleep 30", { signal: AbortSignal.timeout(100) });

@@ -42,8 +42,35 @@ export async function runNft(
     program: "nsenter",
     file: programs.nsenter,
     args: [...enterNetwork(record), programs.nft, ...args],
+    isBrief: true,
     ...(stdin === undefined ? {} : { stdin }),
     ...(lock === undefined ? {} : { lock }),
+  });
+  return stdout;
+}
+
+/** The transaction is standard input; nothing is listed unless the kernel took it. */
+const LOAD_AND_LIST = '"$0" -f - && exec "$0" -j list ruleset';
+
+/**
+ * Gives the kernel a transaction and lists its rules afterwards, on one way into the container's network namespace.
+ * @returns what `nft -j list ruleset` printed
+ * @throws ShieldError when either fails; then the kernel is where it was, or has the whole transaction.
+ */
+export async function loadAndList(
+  host: Host,
+  record: RuntimeRecord,
+  transaction: string,
+  lock: BundleLock,
+): Promise<string> {
+  const { programs } = await host.facts();
+  const { stdout } = await host.runCommand({
+    program: "nsenter",
+    file: programs.nsenter,
+    args: [...enterNetwork(record), "/bin/sh", "-c", LOAD_AND_LIST, programs.nft],
+    stdin: transaction,
+    lock,
+    isBrief: true,
   });
   return stdout;
 }

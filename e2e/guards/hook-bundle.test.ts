@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseImports, readBuilt } from "./workspace.ts";
 
 const DIST = "packages/hook-entrypoint/dist";
-const OUTPUT = "dist/terok-shield-hook.mjs";
+const OUTPUT = "dist/terok-shield-hook.cjs";
 
 interface Metafile {
   readonly inputs: Readonly<Record<string, unknown>>;
@@ -30,13 +30,13 @@ test("the hook is one file, in which nothing but node: builtins is left to find"
 });
 
 test("the built file itself says the same", () => {
-  const source = readBuilt(`${DIST}/terok-shield-hook.mjs`);
+  const source = readBuilt(`${DIST}/terok-shield-hook.cjs`);
   const imports = parseImports(source);
   expect(imports.length).toBeGreaterThan(0);
   expect(imports.filter((specifier) => !isNode(specifier))).toEqual([]);
-  expect(source).not.toMatch(/\b(require|createRequire|import)\s*\(/);
+  expect(source).not.toMatch(/\bcreateRequire\b|\bimport\s*\(|\brequire\b(?!\()/);
 });
 
 function readMetafile(): Metafile {
-  return JSON.parse(readBuilt(`${DIST}/metafile-esm.json`)) as Metafile;
+  return JSON.parse(readBuilt(`${DIST}/metafile-cjs.json`)) as Metafile;
 }

@@ -63,12 +63,12 @@ const BUNDLE_WITH_NAMES = ["state.json", "ruleset.nft", "listing.json", "dns-ser
 const BUNDLE_WITH_SCOPES = BUNDLE_WITH_NAMES.toSpliced(3, 0, "dnsmasq.conf");
 const CONFIRM = ["hook: writeFile dns-servers.confirmed.new", "hook: rename dns-servers.confirmed.new"];
 const RELOAD = [
-  ...["node terok-shield-hook.mjs reloadResolver BUNDLE", "hook: SIGHUP"],
+  ...["node terok-shield-hook.cjs reloadResolver BUNDLE", "hook: SIGHUP"],
   ...[...CONFIRM, "hook: standard output"],
 ];
 const END_RESOLVER = "hook: SIGTERM";
 const RESTART = [
-  ...["node terok-shield-hook.mjs restartResolver BUNDLE", "hook: dnsmasq --test --conf-file=dnsmasq.conf"],
+  ...["node terok-shield-hook.cjs restartResolver BUNDLE", "hook: dnsmasq --test --conf-file=dnsmasq.conf"],
   ...[END_RESOLVER, "hook: rm dns-servers.confirmed", "hook: rm dnsmasq.pid"],
   "hook: setpriv --bounding-set=-all,+net_admin,+net_bind_service,+setuid,+setgid,+setpcap --inh-caps=-all dnsmasq --conf-file=dnsmasq.conf",
   ...[...CONFIRM, "hook: standard output"],
@@ -148,7 +148,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "down", options: ["--for", "1h"], begins: "refused", undo: ["up"] },
         points: [
           ...[LOCK, ...write(...BUNDLE), "sync BUNDLE"],
-          'sh -c sleep "$2" && exec "$3" "$4" --state-dir "$5" expire "$6" terok-shield-timer BUNDLE 3600 node main.js shield BUNDLE',
+          'sh -c sleep "$2" && exec "$3" "$4" --state-dir "$5" expire "$6" terok-shield-timer BUNDLE 3600 node terok-shield.cjs shield BUNDLE',
           ...[LIST, LOAD, LIST, ...write("dns-servers.active"), ...RELOAD],
           ...["appendFile audit.jsonl", "standard output"],
         ],

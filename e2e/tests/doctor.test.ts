@@ -79,7 +79,7 @@ describe("terok-shield doctor", () => {
       return found.map(({ verdict, name, found: what }) => `${verdict} ${name}: ${what}`);
     };
     const stale = "warning hooks: those of --user are not what this version would install on this machine";
-    expect(await damage(`echo >> ${hooks}/terok-shield-hook.mjs`)).toEqual([stale]);
+    expect(await damage(`echo >> ${hooks}/terok-shield-hook.cjs`)).toEqual([stale]);
     expect(await damage(`rm ${hooks}/hooks.d/terok-shield-poststop.json`)).toEqual([stale]);
     expect(
       await damage(`sed -i 's#"/[^"]*/node"#"/opt/moved/node"#' ${hooks}/hooks.d/terok-shield-poststop.json`),

@@ -148,7 +148,7 @@ describe("terok-shield setup", () => {
     await mustShield("setup");
     await run(...inContainer(...TRY_AND_STAY));
     await stop();
-    await lab.user.mustRun("sh", ["-c", `: > ${userHooks()}/../terok-shield-hook.mjs`]);
+    await lab.user.mustRun("sh", ["-c", `: > ${userHooks()}/../terok-shield-hook.cjs`]);
     await forget();
     await expectRefusedStart();
     const args = ["run", "--rm", "--name=stranger", ...lab.imageArgs, "curl", "-sS", `http://${CLOSED}/`];
@@ -159,7 +159,7 @@ describe("terok-shield setup", () => {
     { damage: "the createRuntime hook is missing", command: "rm $H/terok-shield-createRuntime.json" },
     { damage: "the precreate hook is missing", command: "rm $H/terok-shield-precreate.json" },
     { damage: "all hooks are missing", command: "rm $H/*.json" },
-    { damage: "the hook's file is missing", command: "rm $H/../terok-shield-hook.mjs" },
+    { damage: "the hook's file is missing", command: "rm $H/../terok-shield-hook.cjs" },
     {
       damage: "podman does not read them any more",
       command: `printf '[engine]\\nhooks_dir = ["/nowhere"]\\n' > $D/99-zz.conf`,

@@ -171,12 +171,12 @@ describe("a container of a shield", () => {
     },
     {
       fault: "the hook's file is another",
-      damage: "sed -i 's#[^\"]*terok-shield-hook.mjs#/dev/null#' $B/hooks/terok-shield-createRuntime.json",
+      damage: "sed -i 's#[^\"]*terok-shield-hook.cjs#/dev/null#' $B/hooks/terok-shield-createRuntime.json",
     },
     {
       fault: "both hooks agree on an empty file",
       damage:
-        "sed -i 's#/run[^\"]*terok-shield-hook.mjs#/dev/null#; s#..run[^\"]*terok-shield-hook..mjs#\\\\/dev\\\\/null#' $B/hooks/*.json",
+        "sed -i 's#/run[^\"]*terok-shield-hook.cjs#/dev/null#; s#..run[^\"]*terok-shield-hook..mjs#\\\\/dev\\\\/null#' $B/hooks/*.json",
     },
     {
       fault: "the hooks fire for another container's bundle",

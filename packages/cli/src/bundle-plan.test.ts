@@ -24,7 +24,7 @@ const withState = (given: TestState, overrides: Partial<BundleRequest> = {}): Bu
     moment: MOMENT,
     directory: BUNDLE,
     facts: given.tier === "dig" ? BARE_MACHINE : FULL_MACHINE,
-    hookEntrypoint: "/opt/terok-shield/terok-shield-hook.mjs",
+    hookEntrypoint: "/opt/terok-shield/terok-shield-hook.cjs",
     protectedPaths: { unwritable: ["/home/me/.config/containers"], unreachable: ["/run/podman"] },
     ...overrides,
   };

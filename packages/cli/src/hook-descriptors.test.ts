@@ -15,7 +15,7 @@ const PATHS: HookPaths = {
   node: "/usr/bin/node",
   nsenter: "/usr/bin/nsenter",
   sed: "/usr/bin/sed",
-  hookEntrypoint: "/opt/terok-shield/terok-shield-hook.mjs",
+  hookEntrypoint: "/opt/terok-shield/terok-shield-hook.cjs",
   stateDirectory: "/home/me/.local/state/terok/shield/containers/web",
 };
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import type { ModeReport } from "./commands/change-mode.ts";
@@ -34,11 +33,9 @@ process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
 });
 
 const program = createProgram();
-try {
-  await program.parseAsync();
-} catch (cause) {
+program.parseAsync().catch((cause: unknown) => {
   process.exitCode = report(cause);
-}
+});
 
 function createProgram(): Command {
   const root = new Command("terok-shield")

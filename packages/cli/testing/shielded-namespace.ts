@@ -19,7 +19,7 @@ import { runNft } from "../src/host/running-container.ts";
 import { writeFiles } from "./temporary-directory.ts";
 import { FULL_MACHINE, makeTestHost } from "./test-host.ts";
 
-const HOOK = new URL("../../hook-entrypoint/dist/terok-shield-hook.mjs", import.meta.url);
+const HOOK = new URL("../../hook-entrypoint/dist/terok-shield-hook.cjs", import.meta.url);
 /** Where slirp4netns' resolver would be. */
 const UPSTREAM = "10.0.2.3";
 

@@ -68,7 +68,7 @@ export function makeTestPlaces(): Places {
     state: `${directory}/state`,
     config: `${directory}/config`,
     bundledProfiles: fileURLToPath(new URL("../../../profiles", import.meta.url)),
-    hookEntrypoint: `${directory}/program/terok-shield-hook.mjs`,
-    program: `${directory}/program/main.js`,
+    hookEntrypoint: `${directory}/program/terok-shield-hook.cjs`,
+    program: `${directory}/program/terok-shield.cjs`,
   };
 }

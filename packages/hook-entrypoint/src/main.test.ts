@@ -124,7 +124,7 @@ describe("alone in an empty directory the hook refuses", () => {
     ],
   ])("%s", (_, args, input, reason) => {
     expect(runHook(args, input)).toEqual(refused(reason));
-    expect(readdirSync(join(parent, "alone"))).toEqual(["terok-shield-hook.mjs"]);
+    expect(readdirSync(join(parent, "alone"))).toEqual(["terok-shield-hook.cjs"]);
   });
 
   test("a standard input that is closed", () => {

@@ -19,14 +19,15 @@ process.umask(0o077);
 
 const [stage, givenDirectory] = process.argv.slice(2);
 const input = readInput();
-try {
-  process.stdout.write(await runStage());
-} catch (cause) {
-  const reason = renderReason(cause);
-  process.stderr.write(`terok-shield: ${reason}\n`);
-  if (stage === "createRuntime") recordRefusal(reason);
-  process.exitCode = 1;
-}
+runStage().then(
+  (said) => process.stdout.write(said),
+  (cause: unknown) => {
+    const reason = renderReason(cause);
+    process.stderr.write(`terok-shield: ${reason}\n`);
+    if (stage === "createRuntime") recordRefusal(reason);
+    process.exitCode = 1;
+  },
+);
 
 /** @returns what to print */
 async function runStage(): Promise<string> {

@@ -5,14 +5,14 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, realpathSync, writeFi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const BUILT = new URL("../dist/terok-shield-hook.mjs", import.meta.url);
+const BUILT = new URL("../dist/terok-shield-hook.cjs", import.meta.url);
 
 /** A directory of its own, and in it one with nothing in it but the hook. */
 export function installHook(): { readonly parent: string; readonly hook: string } {
-  if (!existsSync(BUILT)) throw new Error("dist/terok-shield-hook.mjs is missing. Run npm run build first");
+  if (!existsSync(BUILT)) throw new Error("dist/terok-shield-hook.cjs is missing. Run npm run build first");
   const parent = realpathSync(mkdtempSync(join(tmpdir(), "hook-")));
   mkdirSync(join(parent, "alone"));
-  const hook = join(parent, "alone", "terok-shield-hook.mjs");
+  const hook = join(parent, "alone", "terok-shield-hook.cjs");
   copyFileSync(BUILT, hook);
   return { parent, hook };
 }

@@ -39,7 +39,7 @@ test.each([
   expect(findHooksInstallation(scope, environment)).toEqual({
     scope,
     directory,
-    hookEntrypoint: `${directory}/terok-shield-hook.mjs`,
+    hookEntrypoint: `${directory}/terok-shield-hook.cjs`,
     hooksDirectory: `${directory}/hooks.d`,
     dropIn,
   });

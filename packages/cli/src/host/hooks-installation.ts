@@ -31,7 +31,7 @@ export function findHooksInstallation(
   return {
     scope,
     directory,
-    hookEntrypoint: `${directory}/terok-shield-hook.mjs`,
+    hookEntrypoint: `${directory}/terok-shield-hook.cjs`,
     hooksDirectory: `${directory}/hooks.d`,
     // Late in the order of names, since the last list of directories wins.
     dropIn: `${scope === "system" ? "/etc" : config}/containers/containers.conf.d/99-terok-shield.conf`,

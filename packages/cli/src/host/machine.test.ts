@@ -17,7 +17,7 @@ describe("a program that installed hooks name and that is not there", () => {
     ["nothing", descriptor("/bin/sh", "sh", "/dev/null"), undefined],
     ["no sed script", descriptor("/bin/sh", "sed", '/"createRuntime":\\[/s/a/b/g'), undefined],
     ["nothing in what is no descriptor", { path: "/hooks.d/terok-shield-x.json", content: "{" }, undefined],
-    ["nothing in the hook itself", { path: "/terok-shield-hook.mjs", content: "//" }, undefined],
+    ["nothing in the hook itself", { path: "/terok-shield-hook.cjs", content: "//" }, undefined],
   ])("%s", async (_, file, program) => {
     expect(await findMissingProgram([descriptor("/bin/sh"), file])).toBe(program);
   });

@@ -64,7 +64,7 @@ describe("where state and configuration are", () => {
     const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url));
     expect([bundledProfiles, hookEntrypoint]).toEqual([
       beside("./profiles"),
-      beside("./terok-shield-hook.mjs"),
+      beside("./terok-shield-hook.cjs"),
     ]);
   });
 });

@@ -36,10 +36,10 @@ export function findPlaces(stateDirectory: string | undefined, environment = pro
     ),
     bundledProfiles: fileURLToPath(new URL("./profiles", import.meta.url)),
     hookEntrypoint: checkPath(
-      fileURLToPath(new URL("./terok-shield-hook.mjs", import.meta.url)),
+      fileURLToPath(new URL("./terok-shield-hook.cjs", import.meta.url)),
       "installation",
     ),
-    program: fileURLToPath(new URL("./main.js", import.meta.url)),
+    program: fileURLToPath(new URL("./terok-shield.cjs", import.meta.url)),
   };
 }
 

@@ -15,6 +15,7 @@ test("what rewrites the policy, and what acts on the host, is protected by the u
   expect(unwritable).toEqual([
     places.state,
     places.config,
+    "/nonexistent/me/.local/state/terok/shield/code-cache",
     dirname(places.hookEntrypoint),
     dirname(process.execPath),
     "/nonexistent/me/.local/share/terok/shield",

@@ -2,6 +2,7 @@ import { realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { BundleManifest } from "@terok-shield/hook-entrypoint/contract";
+import { findCodeCache } from "./code-cache-place.ts";
 import type { Places } from "./places.ts";
 
 /** What no mount may hand to a container: see `BundleManifest.protectedPaths`. */
@@ -16,6 +17,8 @@ export async function findProtectedPaths(
   const unwritable = [
     places.state,
     places.config,
+    // The state may be elsewhere, and what is here is run.
+    findCodeCache(home, environment),
     dirname(places.hookEntrypoint),
     dirname(process.execPath),
     // What terok-shield setup installs.

@@ -5,6 +5,7 @@ set -eu
 
 PACKAGES="podman crun conmon slirp4netns passt uidmap catatonit nftables dnsmasq-base ulogd2 ulogd2-json
 iproute2 bind9-dnsutils curl procps python3-minimal tmux chromium-headless-shell"
+PACKAGES="$PACKAGES ${MORE_PACKAGES-}"
 # Its package starts a server, so only the checker of metrics is taken out of it.
 PROMTOOL=e2e/.tools/promtool
 NODE_MAJOR=20

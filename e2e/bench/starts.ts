@@ -92,7 +92,7 @@ async function measureHooks(bench: BenchLab): Promise<Figure[]> {
   const id = (await lab.user.mustRun("podman", ["inspect", "--format", "{{.Id}}", "hooked"])).trim();
   await lab.user.writeFile(
     "/tmp/state.json",
-    JSON.stringify({ ociVersion: "1.0.0", id: `${id.slice(1)}0`, status: "stopped" }),
+    JSON.stringify({ ociVersion: "1.0.0", id: `${id.slice(1)}0`, status: "stopped", bundle: "/tmp" }),
   );
   const figures = await timeCommands(bench, [
     { name: "hook precreate", command: await run("precreate", spec.trim()) },

@@ -31,4 +31,9 @@ run_vitest unit "$@"
 unit=$?
 run_vitest e2e "$@"
 e2e=$?
-node e2e/bin/count-results.mjs "$check" "$results/check.log" "$unit" "$results/unit.json" "$e2e" "$results/e2e.json"
+run_vitest attacks "$@"
+attacks=$?
+node e2e/bin/count-results.mjs "$check" "$results/check.log" \
+  unit "$unit" "$results/unit.json" \
+  e2e "$e2e" "$results/e2e.json" \
+  attacks "$attacks" "$results/attacks.json"

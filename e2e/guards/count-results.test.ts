@@ -32,8 +32,8 @@ function countResults({ check = [0, ""], unit = [0, NO_FAILURES], e2e = [0, NO_F
   };
   const args = [
     ...[String(check[0]), write("check.log", check[1])],
-    ...[String(unit[0]), write("unit.json", unit[1] && JSON.stringify(unit[1]))],
-    ...[String(e2e[0]), write("e2e.json", e2e[1] && JSON.stringify(e2e[1]))],
+    ...["unit", String(unit[0]), write("unit.json", unit[1] && JSON.stringify(unit[1]))],
+    ...["e2e", String(e2e[0]), write("e2e.json", e2e[1] && JSON.stringify(e2e[1]))],
   ];
   const { status, stdout } = spawnSync(process.execPath, [COUNT, ...args], { encoding: "utf8" });
   return { status, lines: stdout.trimEnd().split("\n") };

@@ -22,6 +22,7 @@ import type { Moment } from "./host/moment.ts";
 import { type Lease, remainingSeconds } from "./lease.ts";
 import { indexNameRules, type OpenPart, openParts } from "./name-rules.ts";
 import { type NameConflict, planOpenNames } from "./open-names.ts";
+import { rangeOfEntry } from "./range-of-entry.ts";
 import { numberScopes, scopeOfPart } from "./scope-numbers.ts";
 
 /** A container's policy as the kernel and the resolver have to be told. */
@@ -111,7 +112,7 @@ function composeRanges({ entries, decisions, network }: ContainerState, moment: 
 
 function destinationsOf(entry: AllowlistEntry, spared: readonly IpRange[]): Destination[] {
   if (entry.kind !== "range") return [];
-  const range = parseIpRange(entry.range);
+  const range = rangeOfEntry(entry);
   const ranges = spared.length === 0 ? [range] : subtractRanges([range], spared);
   return ranges.map((part) => ({
     range: part,

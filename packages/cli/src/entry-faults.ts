@@ -1,14 +1,9 @@
-import {
-  coversRange,
-  METADATA_ADDRESSES,
-  PRIVATE_RANGES,
-  parseIpRange,
-  subtractRanges,
-} from "@terok-shield/nft-ruleset";
+import { coversRange, METADATA_ADDRESSES, PRIVATE_RANGES, subtractRanges } from "@terok-shield/nft-ruleset";
 import { type AllowlistEntry, type ProfileEntry, renderEntry } from "@terok-shield/profiles";
 import type { ContainerState } from "./container-state.ts";
 import type { Rule } from "./name-rules.ts";
 import { MOST_SCOPES, type NameConflict } from "./open-names.ts";
+import { rangeOfEntry } from "./range-of-entry.ts";
 
 type Where = Pick<ContainerState, "tier" | "network">;
 
@@ -17,7 +12,7 @@ export function findEntryFault(entry: AllowlistEntry, { tier, network }: Where):
   if (entry.kind === "wildcard" && tier !== "dnsmasq") {
     return `*.${entry.parent} needs dnsmasq, since the ${tier} tier resolves names before the start. Install dnsmasq (2.87 or later), or write the names out.`;
   }
-  if (entry.kind === "range" && coversRange(network.reserved, parseIpRange(entry.range))) {
+  if (entry.kind === "range" && coversRange(network.reserved, rangeOfEntry(entry))) {
     return `${renderEntry(entry)} is of the container's own network, where no entry opens anything. Leave it out; ports of the host are granted by loopback_ports in config.yml.`;
   }
   return undefined;
@@ -34,7 +29,7 @@ export function findFaults(entries: readonly ProfileEntry[], where: Where): stri
 /** What the owner should know of an entry that is allowed; undefined for most. */
 export function describePrivate(entry: AllowlistEntry): string | undefined {
   if (entry.kind !== "range") return undefined;
-  const range = parseIpRange(entry.range);
+  const range = rangeOfEntry(entry);
   if (coversRange(subtractRanges([range], PRIVATE_RANGES), range)) return undefined;
   const isNamed = range.first === range.last;
   const hasMetadata = subtractRanges(METADATA_ADDRESSES, [range]).length < METADATA_ADDRESSES.length;

@@ -16,7 +16,7 @@ export function canonicalListing(json: string): string[] {
   return sortLines(
     objects
       .filter((object) => typeof object === "object" && object !== null && !("metainfo" in object))
-      .map((object) => JSON.stringify(canonical(object, ""))),
+      .map((object) => canonicalText(object, "")),
   );
 }
 
@@ -34,17 +34,17 @@ const PROTOCOLS = new Map<unknown, string>([
   [17, "udp"],
 ]);
 
-function canonical(value: unknown, key: string): unknown {
+function canonicalText(value: unknown, key: string): string {
   if (Array.isArray(value)) {
-    const items = value.map((item) => canonical(item, ""));
-    if (key === "concat") return nameProtocol(items);
-    return UNORDERED_KEYS.has(key) ? items.sort((left, right) => compareText(left, right)) : items;
+    const named = key === "concat" ? nameProtocol(value) : value;
+    const items = named.map((item) => canonicalText(item, ""));
+    return `[${(UNORDERED_KEYS.has(key) ? items.sort() : items).join(",")}]`;
   }
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const entries = Object.entries(stable(value, key))
     .filter(([name, item]) => !VOLATILE_KEYS.has(name) && item !== undefined)
     .sort(([left], [right]) => (left < right ? -1 : 1));
-  return Object.fromEntries(entries.map(([name, item]) => [name, canonical(item, name)]));
+  return `{${entries.map(([name, item]) => `${JSON.stringify(name)}:${canonicalText(item, name)}`).join(",")}}`;
 }
 
 interface ListedObject {
@@ -72,9 +72,4 @@ function isProtocolMatch({ left }: ListedObject): boolean {
 /** In an element of address, protocol and port. */
 function nameProtocol(items: readonly unknown[]): unknown[] {
   return items.map((item, index) => (index === 1 ? (PROTOCOLS.get(item) ?? item) : item));
-}
-
-function compareText(left: unknown, right: unknown): number {
-  const [first, second] = [JSON.stringify(left), JSON.stringify(right)];
-  return first < second ? -1 : first > second ? 1 : 0;
 }

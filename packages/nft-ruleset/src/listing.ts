@@ -150,7 +150,7 @@ function listSet(set: PlannedSet): object {
   return {
     name,
     type: set.withPorts ? [type, "inet_proto", "inet_service"] : type,
-    flags: ["interval", ...(set.timed ? ["timeout"] : [])],
+    ...(set.singles ? {} : { flags: ["interval", ...(set.timed ? ["timeout"] : [])] }),
     ...elem,
   };
 }

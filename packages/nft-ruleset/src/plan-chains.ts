@@ -230,13 +230,14 @@ function hostLoopbackRules({ hostLoopback }: EgressPolicy): Rule[] {
 function deniedRules({ sets }: Plan, end: End, verdict: Statement): Rule[] {
   const ifThere = (set: string, ...rule: Rule) => (sets.has(set) ? [rule] : []);
   return FAMILIES.flatMap((family) => {
-    const [deny, ports] = [`deny_${family}`, `deny_ports_${family}`];
+    const [deny, singles, ports] = [`deny_${family}`, `deny_singles_${family}`, `deny_ports_${family}`];
     const [lift, liftPorts] = [`lift_${family}`, `lift_ports_${family}`];
     const [timed, timedPorts] = [`timed_deny_${family}`, `timed_deny_ports_${family}`];
     const unlessLifted = ifThere(lift, addressNotIn(end, family, lift)).flat();
     const unlessPortsLifted = ifThere(liftPorts, serviceNotIn(end, family, liftPorts)).flat();
     return [
       ...ifThere(deny, addressIn(end, family, deny), ...unlessLifted, verdict),
+      ...ifThere(singles, addressIn(end, family, singles), ...unlessLifted, verdict),
       ...ifThere(ports, serviceIn(end, family, ports), ...unlessPortsLifted, verdict),
       ...ifThere(timed, addressIn(end, family, timed), verdict),
       ...ifThere(timedPorts, serviceIn(end, family, timedPorts), verdict),
@@ -247,7 +248,9 @@ function deniedRules({ sets }: Plan, end: End, verdict: Statement): Rule[] {
 /** The look-ups by which a packet is found in the sets of that name, of both families, with ports and without. */
 function lookUps(sets: Plan["sets"], end: End, name: string): Statement[] {
   return FAMILIES.flatMap((family) => [
-    ...(sets.has(`${name}_${family}`) ? [addressIn(end, family, `${name}_${family}`)] : []),
+    ...[`${name}_${family}`, `${name}_singles_${family}`]
+      .filter((set) => sets.has(set))
+      .map((set) => addressIn(end, family, set)),
     ...(sets.has(`${name}_ports_${family}`) ? [serviceIn(end, family, `${name}_ports_${family}`)] : []),
   ]);
 }

@@ -1,4 +1,5 @@
 import { type Destination, type EgressPolicy, ownerDestinations, type ShieldMode } from "./egress-policy.ts";
+import { isSingleAddress } from "./ip-range.ts";
 import { latestPieces, liftedPieces, type Piece, type Pieces, permanentPieces } from "./pieces.ts";
 import type { PlannedSet } from "./ruleset.ts";
 import { activeSet, BYPASS_LEASE, keptSets, learnedSets } from "./set-names.ts";
@@ -56,7 +57,7 @@ function setsOf({ name, entries, pieces, timed = false }: DestinationSets, famil
   const isThere = !timed || entries.some(({ ports }) => ports === undefined);
   const isThereForPorts = entries.some(({ ports }) => ports !== undefined);
   return [
-    ...(isThere ? [pieceSet({ name: `${name}_${family}`, family, timed, pieces: pieces.everyPort })] : []),
+    ...(isThere ? everyPortSets({ name, family, timed, pieces: pieces.everyPort }) : []),
     ...(isThereForPorts
       ? [
           pieceSet({
@@ -71,15 +72,32 @@ function setsOf({ name, entries, pieces, timed = false }: DestinationSets, famil
   ];
 }
 
-function pieceSet(set: {
-  name: string;
-  family: Family;
-  pieces: readonly Piece[];
-  timed?: boolean;
-  withPorts?: boolean;
-}): PlannedSet {
+/** Above this, single addresses have a set of their own: a set of ranges is read whole by nft to add one more. */
+export const MANY_SINGLES = 1000;
+
+function everyPortSets({ name, family, timed = false, pieces }: SetOfPieces): PlannedSet[] {
+  const isSingle = ({ range }: Piece) => isSingleAddress(range);
+  const all = pieceSet({ name: `${name}_${family}`, family, timed, pieces });
+  const singles = timed ? [] : all.pieces.filter(isSingle);
+  if (singles.length <= MANY_SINGLES) return [all];
+  return [
+    { ...all, pieces: all.pieces.filter((piece) => !isSingle(piece)) },
+    pieceSet({ name: `${name}_singles_${family}`, family, singles: true, pieces: singles }),
+  ];
+}
+
+interface SetOfPieces {
+  readonly name: string;
+  readonly family: Family;
+  readonly pieces: readonly Piece[];
+  readonly timed?: boolean;
+  readonly withPorts?: boolean;
+  readonly singles?: boolean;
+}
+
+function pieceSet(set: SetOfPieces): PlannedSet & { readonly kind: "pieces" } {
   const own = set.pieces.filter(({ range }) => range.family === (set.family === "v4" ? 4 : 6));
-  return { kind: "pieces", timed: false, withPorts: false, ...set, pieces: own };
+  return { kind: "pieces", timed: false, withPorts: false, singles: false, ...set, pieces: own };
 }
 
 function learnedSetsOf(

@@ -164,14 +164,18 @@ function verdicts(listing: string): (address: string) => string {
         pieces.flatMap((piece) => (piece ? [piece.range] : [])),
       );
   }
-  const holds = (name: string) => {
-    const ranges = sets.get(name) ?? [];
+  const holds = (names: readonly string[]) => {
+    const ranges = names.flatMap((name) => sets.get(name) ?? []);
     const addresses = new Set(ranges.filter(isSingleAddress).map(({ first }) => first));
     const blocks = ranges.filter((range) => !isSingleAddress(range));
     return ({ first }: IpRange) =>
       addresses.has(first) || blocks.some((block) => block.first <= first && first <= block.last);
   };
-  const [denies, deniesPort, allows] = ["deny_v4", "deny_ports_v4", "allow_v4"].map(holds);
+  const [denies, deniesPort, allows] = [
+    ["deny_v4", "deny_singles_v4"],
+    ["deny_ports_v4"],
+    ["allow_v4", "allow_singles_v4"],
+  ].map(holds);
   return (text) => {
     const address = parseIpRange(text);
     if (denies?.(address)) return "denied";

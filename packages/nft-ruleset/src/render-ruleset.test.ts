@@ -64,6 +64,34 @@ describe("renderRuleset", () => {
   });
 });
 
+describe("a policy of many single addresses", () => {
+  const singles = (count: number) =>
+    Array.from({ length: count }, (_, index) => to(`2001:db8::${index * 2}`));
+
+  test.each([
+    { count: 1000, sets: ["allow_v6"] },
+    { count: 1001, sets: ["allow_v6", "allow_singles_v6"] },
+  ])("with $count has them in $sets", ({ count, sets }) => {
+    const policy = { ...NOTHING_ALLOWED, allow: [...singles(count), to("2001:db8:1::/48")] };
+    const text = renderRuleset(policy, UP);
+    expect([...text.matchAll(/^\tset (allow\w*_v6) /gm)].map(([, name]) => name)).toEqual(sets);
+    expect([...text.matchAll(/ip6 daddr @(\w+) goto admit_allowed/g)].map(([, name]) => name)).toEqual(sets);
+  });
+
+  test("has them in a set without intervals, and ranges in the other", () => {
+    const policy = { ...NOTHING_ALLOWED, deny: [...singles(1001), to("2001:db8:1::/48")] };
+    const text = renderRuleset(policy, UP);
+    expect(text).toContain(
+      "\tset deny_v6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n\t\telements = {\n\t\t\t2001:db8:1::/48\n\t\t}\n\t}\n",
+    );
+    expect(text).toContain(
+      "\tset deny_singles_v6 {\n\t\ttype ipv6_addr\n\t\telements = {\n\t\t\t2001:db8::, ",
+    );
+    expect(text).toContain("ip6 daddr @deny_singles_v6 goto refuse_denied");
+    expect(text).toContain("ip6 saddr @deny_singles_v6 drop");
+  });
+});
+
 describe("renderRulesetInParts", () => {
   test("gives one part, the ruleset, when that is of usual size", () => {
     expect(renderRulesetInParts(WITH_RESOLVER, DOWN)).toEqual([renderRuleset(WITH_RESOLVER, DOWN)]);
@@ -130,5 +158,5 @@ describe("renderRepair", () => {
 });
 
 function scattered(count: number): Destination[] {
-  return Array.from({ length: count }, (_, index) => to(`2001:db8:${index.toString(16)}::1`));
+  return Array.from({ length: count }, (_, index) => to(`2001:db8:${index.toString(16)}::/127`));
 }

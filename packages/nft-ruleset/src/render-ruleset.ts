@@ -174,7 +174,7 @@ export function setHeader(set: PlannedSet): string[] {
   }
   return [
     `type ${address}${set.withPorts ? " . inet_proto . inet_service" : ""}`,
-    `flags interval${set.timed ? ",timeout" : ""}`,
+    ...(set.singles ? [] : [`flags interval${set.timed ? ",timeout" : ""}`]),
   ];
 }
 

@@ -22,6 +22,8 @@ export type PlannedSet =
       /** Whether elements name transport and ports too, and whether they have an end. */
       readonly withPorts: boolean;
       readonly timed: boolean;
+      /** Whether it takes nothing but single addresses: to add one, nft need not read the others. */
+      readonly singles: boolean;
       readonly pieces: readonly Piece[];
     }
   /** The resolver's: what is in it changes by itself. */

@@ -34,6 +34,7 @@ interface Stats {
       readonly allowedConnections: number;
       readonly bypassedConnections: number;
       readonly refusedPackets: Readonly<Record<"blocked" | "denied" | "private", number>>;
+      readonly dns: Readonly<Record<"answered" | "missing" | "refused" | "overLimit", number>>;
     };
   };
   readonly sets: readonly { readonly name: string; readonly elements: number; readonly limit?: number }[];
@@ -95,6 +96,22 @@ describe("stats", () => {
     });
     expect(rest.uptimeSeconds).toBeGreaterThanOrEqual(0);
     expect(rest.uptimeSeconds).toBeLessThan(600);
+  });
+
+  test("count what the resolver answered and what it refused, by what it said", async () => {
+    const { counted: before } = await stats();
+    for (const [name, said, count] of [
+      [["good", "test"], "rcode 0", 3],
+      // Below a name that is allowed alone.
+      [["api", "good", "test"], "rcode 3", 2],
+      [["evil", "test"], "rcode 5", 4],
+    ] as const) {
+      for (let asked = 0; asked < count; asked++) expect(await ask(...name)).toEqual([said]);
+    }
+    const { answered, missing, refused, overLimit } = before.traffic.dns;
+    expect((await stats()).counted.traffic.dns).toEqual({
+      ...{ answered: answered + 3, missing: missing + 2, refused: refused + 4, overLimit },
+    });
   });
 
   test("tell how full the kernel's sets are, and how full they can get", async () => {

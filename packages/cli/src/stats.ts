@@ -1,5 +1,5 @@
 import { PACKET_VERDICTS, type PacketVerdict } from "@terok-shield/audit";
-import { QUERY_COUNTER, type SetSize, VERDICT_COUNTERS } from "@terok-shield/nft-ruleset";
+import { ANSWER_COUNTERS, QUERY_COUNTER, type SetSize, VERDICT_COUNTERS } from "@terok-shield/nft-ruleset";
 import type { ContainerStatus } from "./commands/status.ts";
 
 /** What the kernel counted in one run of a container. */
@@ -12,8 +12,18 @@ export interface TrafficCounts {
   readonly refusedBytes: Readonly<Record<RefusalReason, number>>;
   /** Of all these, what was too much at once to be listed as events. */
   readonly unlisted: Readonly<Record<PacketVerdict, number>>;
-  /** To the container's resolver, that were too many to be answered. */
-  readonly refusedQueries: number;
+  readonly dns: DnsCounts;
+}
+
+/** Answers of the container's resolver over UDP; the shield's own checks of it are among them. */
+export interface DnsCounts {
+  readonly answered: number;
+  /** No such name. */
+  readonly missing: number;
+  /** By policy. */
+  readonly refused: number;
+  /** Queries that were too many to be answered. */
+  readonly overLimit: number;
 }
 
 export const REFUSAL_REASONS = ["blocked", "denied", "private"] as const;
@@ -62,7 +72,12 @@ export function summariseCounters(counters: Counters): TrafficCounts {
         return [verdict, Math.max(0, counted(verdict) - listed)];
       }),
     ) as Record<PacketVerdict, number>,
-    refusedQueries: packets(QUERY_COUNTER),
+    dns: {
+      answered: packets(ANSWER_COUNTERS.answered.counter),
+      missing: packets(ANSWER_COUNTERS.missing.counter),
+      refused: packets(ANSWER_COUNTERS.refused.counter),
+      overLimit: packets(QUERY_COUNTER),
+    },
   };
 }
 

@@ -10,9 +10,18 @@ export const VERDICT_COUNTERS = {
 /** Queries that were too many for the container's resolver. */
 export const QUERY_COUNTER = "refused_queries";
 
+/** What the container's resolver said over UDP, by the answers' response codes (RFC 1035, section 4.1.1). */
+export const ANSWER_COUNTERS = {
+  answered: { counter: "dns_answered", responseCode: 0 },
+  /** No such name; also of names below one that policy allows alone. */
+  missing: { counter: "dns_missing", responseCode: 3 },
+  refused: { counter: "dns_refused", responseCode: 5 },
+} as const;
+
 /** Every counter of the table. */
 export const COUNTERS: readonly string[] = [
   ...Object.values(VERDICT_COUNTERS).map(({ counted }) => counted),
   ...Object.values(VERDICT_COUNTERS).map(({ logged }) => logged),
   QUERY_COUNTER,
+  ...Object.values(ANSWER_COUNTERS).map(({ counter }) => counter),
 ];

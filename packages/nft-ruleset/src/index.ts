@@ -1,4 +1,4 @@
-export { QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
+export { ANSWER_COUNTERS, QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
 export type {
   Destination,
   EgressPolicy,

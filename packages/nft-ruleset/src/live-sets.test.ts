@@ -34,6 +34,9 @@ describe("readLiveSets", () => {
       "logged_denied",
       "logged_private",
       "refused_queries",
+      "dns_answered",
+      "dns_missing",
+      "dns_refused",
     ]);
     expect(live.counters.bypassed).toEqual({ packets: 2, bytes: 14 });
   });

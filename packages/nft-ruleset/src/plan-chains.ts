@@ -1,4 +1,4 @@
-import { QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
+import { ANSWER_COUNTERS, QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
 import type { EgressPolicy, LearnedScope, ShieldMode } from "./egress-policy.ts";
 import type { IpRange } from "./ip-range.ts";
 import { learnedMark, MARK, queryMark } from "./marks.ts";
@@ -17,6 +17,7 @@ import {
   address,
   addressIn,
   addressNotIn,
+  answerSays,
   connectionDirection,
   connectionMark,
   connectionState,
@@ -338,6 +339,7 @@ function lastRules({ mode }: Plan): Rule[] {
 function inputRules(plan: Plan): Rule[] {
   const { policy, mode } = plan;
   const own: Rule[] = [
+    ...countedAnswers(policy),
     [inputInterface("lo"), accept],
     [hopLimit(255), icmpv6Type(NEIGHBOUR_DISCOVERY_IN), accept],
     // A refused flow's own side has to hear the peer, else it is never reset and hangs.
@@ -361,6 +363,17 @@ function inputRules(plan: Plan): Rule[] {
       ),
     ),
   ];
+}
+
+/** Counted and not judged. A process that answers in the resolver's place deceives nobody but its own container. */
+function countedAnswers({ upstream }: EgressPolicy): Rule[] {
+  if (upstream === undefined) return [];
+  return Object.values(ANSWER_COUNTERS).map(({ counter, responseCode }) => [
+    inputInterface("lo"),
+    portIn("source", "udp", [{ first: 53, last: 53 }]),
+    answerSays(responseCode),
+    countWith(counter),
+  ]);
 }
 
 /** Of the upstream alone: a query that the workload binds to `lo` carries this mark with any address in it. */

@@ -88,6 +88,18 @@ export function listedPorts({ first, last }: PortRange): unknown {
   return first === last ? first : { range: [first, last] };
 }
 
+/**
+ * An answer of DNS over UDP that says that. nft lists a part of a byte in a way that depends on its version, so this is
+ * the whole byte: what else is in it may be anything.
+ */
+export function answerSays(responseCode: number): Statement {
+  const values = Array.from({ length: 16 }, (_, others) => others * 16 + responseCode);
+  return {
+    text: `@th,88,8 { ${values.join(", ")} }`,
+    listing: [match({ payload: { base: "th", offset: 88, len: 8 } }, { set: values })],
+  };
+}
+
 export function protocolIs(protocol: Transport): Statement {
   return { text: `meta l4proto ${protocol}`, listing: [match({ meta: { key: "l4proto" } }, protocol)] };
 }

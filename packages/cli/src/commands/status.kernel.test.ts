@@ -1,5 +1,5 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { canHoldNamespaces, findHelper, startShieldedNamespace } from "../../testing/shielded-namespace.ts";
 import { allow, deny } from "./allow-deny.ts";
 import { up } from "./change-mode.ts";
@@ -43,6 +43,7 @@ describe.skipIf(!canHoldNamespaces)(
       const shield = await startShieldedNamespace(["good.test"]);
       expect((await readStatus(shield.host, WEB)).notes).toEqual([]);
       process.kill(findHelper(shield, "keeper"), "SIGKILL");
+      await vi.waitFor(() => expect(shield.helpers()).toEqual(["dnsmasq"]));
       expect(await readStatus(shield.host, WEB)).toMatchObject({
         status: { kind: "up" },
         notes: ["nothing keeps the logs short: they end when they are full"],

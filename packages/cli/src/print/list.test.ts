@@ -16,9 +16,9 @@ test("each container is a row, with its counts while it runs", () => {
   ).toBe(
     `${[
       "NAME         STATE    TIER     ALLOWED  REFUSED  PROFILES",
-      "web          down     dnsmasq  123      7        base mine",
-      "a-long-name  stopped  getent   -        -",
-      "x            error    unknown  -        -",
+      "web          down     dnsmasq      123        7  base mine",
+      "a-long-name  stopped  getent         -        -",
+      "x            error    unknown        -        -",
     ].join("\n")}\n`,
   );
 });

@@ -24,6 +24,9 @@ const RUNNING: ContainerStats = {
       refused_private: { packets: 1, bytes: 60 },
       logged_private: { packets: 1, bytes: 60 },
       refused_queries: { packets: 9, bytes: 540 },
+      dns_answered: { packets: 12, bytes: 1200 },
+      dns_missing: { packets: 3, bytes: 240 },
+      dns_refused: { packets: 4, bytes: 240 },
     }),
   },
   sets: [
@@ -60,16 +63,17 @@ test("without containers there are no metrics, and a sentence for people", () =>
 test("for people it is a table, with what is no number beneath", () => {
   expect(renderStats([RUNNING, STOPPED, NEW])).toBe(
     [
-      "NAME  STATE    UP  ALLOWED  BYPASSED  BLOCKED  DENIED  PRIVATE  QUERIES OVER LIMIT",
-      "web   up       1h  5        2         100      0       1        9",
-      "old   stopped  -   0        0         4        0       0        0",
-      "new   stopped  -   -        -         -        -       -        -",
-      "web: tier dnsmasq, policy 3, mode up",
-      "web: 40 of these were too many at once to be listed as events",
-      "web: sets allow_v4 2, dns_v4 1/65536",
-      "old: tier dig, policy 1, mode block",
-      "old: does not run; counted in its last run, as of 2026-12-01T08:00:00.000Z",
-      "new: tier dnsmasq",
+      "NAME  STATE    UP  ALLOWED  BYPASSED  BLOCKED  DENIED  PRIVATE",
+      "web   up       1h        5         2      100       0        1",
+      "    tier dnsmasq, policy 3, mode up",
+      "    dns 12 answered, 3 no such name, 4 refused, 9 over the limit",
+      "    40 of these were too many at once to be listed as events",
+      "    sets allow_v4 2, dns_v4 1/65536",
+      "old   stopped  -         0         0        4       0        0",
+      "    tier dig, policy 1, mode block",
+      "    does not run; counted in its last run, as of 2026-12-01T08:00:00.000Z",
+      "new   stopped  -         -         -        -       -        -",
+      "    tier dnsmasq",
       "",
     ].join("\n"),
   );

@@ -79,10 +79,20 @@ const METRICS: readonly Metric[] = [
       PACKET_VERDICTS.map((verdict) => [{ verdict }, counted?.traffic.unlisted[verdict]]),
   },
   {
+    name: "terok_shield_dns_answers_total",
+    type: "counter",
+    help: "Answers of the container's resolver over UDP; the shield's own checks of it are among them.",
+    samples: ({ counted }) =>
+      (["answered", "missing", "refused"] as const).map((outcome) => [
+        { outcome },
+        counted?.traffic.dns[outcome],
+      ]),
+  },
+  {
     name: "terok_shield_dns_over_limit_total",
     type: "counter",
     help: "DNS queries of the container that were too many to be answered.",
-    samples: ({ counted }) => [[{}, counted?.traffic.refusedQueries]],
+    samples: ({ counted }) => [[{}, counted?.traffic.dns.overLimit]],
   },
   {
     name: "terok_shield_set_elements",

@@ -1,21 +1,21 @@
 import { renderDuration } from "../duration.ts";
-import { type ContainerStats, sumOf } from "../stats.ts";
+import { type ContainerStats, type DnsCounts, sumOf } from "../stats.ts";
 import { renderTable } from "./table.ts";
 
-const HEAD = [
-  ...["NAME", "STATE", "UP", "ALLOWED", "BYPASSED", "BLOCKED", "DENIED", "PRIVATE"],
-  "QUERIES OVER LIMIT",
-];
+const HEAD = ["NAME", "STATE", "UP", "ALLOWED", "BYPASSED", "BLOCKED", "DENIED", "PRIVATE"];
 
-/** A table of what was counted, a row for each container; beneath it, what is no number. */
+/** A table of what was counted, a row for each container; beneath each, what is no column of all. */
 export function renderStats(stats: readonly ContainerStats[]): string {
   if (stats.length === 0) return "No shielded containers.\n";
-  const notes = stats.flatMap((one) => notesOn(one).map((note) => `${one.container}: ${note}\n`));
-  return [renderTable([HEAD, ...stats.map(rowOf)]), ...notes].join("");
+  const [head = "", ...rows] = renderTable([HEAD, ...stats.map(rowOf)])
+    .trimEnd()
+    .split("\n");
+  const lines = stats.flatMap((one, index) => [rows[index], ...notesOn(one).map((note) => `    ${note}`)]);
+  return [head, ...lines].map((line) => `${line}\n`).join("");
 }
 
 function rowOf({ container, status, uptimeSeconds, counted }: ContainerStats): string[] {
-  const { allowedConnections, bypassedConnections, refusedPackets, refusedQueries } = counted?.traffic ?? {};
+  const { allowedConnections, bypassedConnections, refusedPackets } = counted?.traffic ?? {};
   return [
     container,
     status.kind,
@@ -23,7 +23,6 @@ function rowOf({ container, status, uptimeSeconds, counted }: ContainerStats): s
     ...[
       ...[allowedConnections, bypassedConnections],
       ...[refusedPackets?.blocked, refusedPackets?.denied, refusedPackets?.private],
-      refusedQueries,
     ].map((count) => (count === undefined ? "-" : String(count))),
   ];
 }
@@ -40,13 +39,19 @@ function notesOn({ tier, revision, mode, counted, sets }: ContainerStats): strin
     ...(counted === undefined || counted.isLive
       ? []
       : [`does not run; counted in its last run, as of ${counted.at.toISOString()}`]),
+    ...(counted === undefined || tier !== "dnsmasq" ? [] : [`dns ${renderDns(counted.traffic.dns)}`]),
     ...(unlisted > 0 ? [`${unlisted} of these were too many at once to be listed as events`] : []),
-    ...(filled.length === 0
-      ? []
-      : [
-          `sets ${filled.map(({ name, elements, limit }) => `${name} ${elements}${limit === undefined ? "" : `/${limit}`}`).join(", ")}`,
-        ]),
+    ...(filled.length === 0 ? [] : [`sets ${filled.map(renderSet).join(", ")}`]),
   ];
+}
+
+function renderDns({ answered, missing, refused, overLimit }: DnsCounts): string {
+  const counts = [`${answered} answered`, `${missing} no such name`, `${refused} refused`];
+  return [...counts, ...(overLimit > 0 ? [`${overLimit} over the limit`] : [])].join(", ");
+}
+
+function renderSet({ name, elements, limit }: ContainerStats["sets"][number]): string {
+  return `${name} ${elements}${limit === undefined ? "" : `/${limit}`}`;
 }
 
 /** One document: an array with an object for each container. */

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 import { openKernel } from "./kernel.ts";
+import { eventsOf } from "./shield-events.ts";
 import { type ShieldedContainer, startShielded } from "./shielded-container.ts";
 
 interface Explained {
@@ -228,6 +230,20 @@ describe("explain says who decided", () => {
     expect((await say("10.0.2.3:53")).join()).toContain("the container's own network");
     expect(await say("127.0.0.1:53")).toEqual(["passes", "allowed: it is the container itself"]);
     expect(await lab.internet.dnsQueries()).toEqual([]);
+  });
+
+  test("and what it asks for is no event of the container", async () => {
+    const refusedNames = async () =>
+      (await eventsOf(lab, "named")).flatMap(({ action, name }) => (action === "name" ? [name] : []));
+    expect(await refusedNames()).toEqual([]);
+    expect(await named.client.resolve("evil.test")).toEqual([]);
+    await until("what the container asks for is one", async () =>
+      (await refusedNames()).includes("evil.test"),
+    );
+    expect(new Set(await refusedNames())).toEqual(new Set(["evil.test"]));
+    const before = (await refusedNames()).length;
+    expect(await say("evil.test")).toEqual(["refused", "refused: no entry names it"]);
+    expect(await refusedNames()).toHaveLength(before);
   });
 
   test("without a port, for which ports it passes", async () => {

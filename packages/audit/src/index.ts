@@ -11,7 +11,14 @@ export {
 export { type BackwardOptions, linesFromEnd, type RandomAccessFile } from "./lines-from-end.ts";
 export { mergeNewestFirst, type StepBack } from "./merge-newest-first.ts";
 export { parsePacketLine } from "./packet-line.ts";
-export { BackwardQueryReader, cleanName, nameEvent, type Query, QueryReader } from "./refused-names.ts";
+export {
+  type AskedQuery,
+  BackwardQueryReader,
+  cleanName,
+  nameEvent,
+  type Query,
+  QueryReader,
+} from "./refused-names.ts";
 export { renderAuditEventForHumans } from "./render-audit-event-for-humans.ts";
 export { MAXIMUM_LINE_BYTES, renderAuditLine } from "./render-audit-line.ts";
 export { parseResolverLine, type ResolverLine, resolveClock } from "./resolver-line.ts";

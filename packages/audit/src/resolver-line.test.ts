@@ -3,24 +3,28 @@ import { parseResolverLine, resolveClock } from "./resolver-line.ts";
 
 const clock = "Nov 24 06:06:07";
 const query = "8547 7";
+const asker = "8547 127.0.0.1/35152";
 const parse = (text: string) => parseResolverLine(`${clock} dnsmasq[8547]: ${text}`);
 const ofQuery = (text: string) => parse(`7 127.0.0.1/35152 ${text}`);
 
 test.each([
-  ["query[A] good.test from 127.0.0.1", { kind: "query", query, name: "good.test", type: "A" }],
-  ["query[type=65399] t from 127.0.0.1", { kind: "query", query, name: "t", type: "type=65399" }],
-  ["query[NS] . from 127.0.0.1", { kind: "query", query, name: ".", type: "NS" }],
-  ["query[A] a b.test from 127.0.0.1", { kind: "query", query, name: "a b.test", type: "A" }],
-  ["query[A] x] y.test from 127.0.0.1", { kind: "query", query, name: "x] y.test", type: "A" }],
-  ["query[A] a from 1.2.3.4 from 127.0.0.1", { kind: "query", query, name: "a from 1.2.3.4", type: "A" }],
+  ["query[A] good.test from 127.0.0.1", { kind: "query", query, asker, name: "good.test", type: "A" }],
+  ["query[type=65399] t from 127.0.0.1", { kind: "query", query, asker, name: "t", type: "type=65399" }],
+  ["query[NS] . from 127.0.0.1", { kind: "query", query, asker, name: ".", type: "NS" }],
+  ["query[A] a b.test from 127.0.0.1", { kind: "query", query, asker, name: "a b.test", type: "A" }],
+  ["query[A] x] y.test from 127.0.0.1", { kind: "query", query, asker, name: "x] y.test", type: "A" }],
+  [
+    "query[A] a from 1.2.3.4 from 127.0.0.1",
+    { kind: "query", query, asker, name: "a from 1.2.3.4", type: "A" },
+  ],
   [
     "query[A] <name unprintable> from 127.0.0.1",
-    { kind: "query", query, name: "<name unprintable>", type: "A" },
+    { kind: "query", query, asker, name: "<name unprintable>", type: "A" },
   ],
-  ["config error is REFUSED (EDE: not ready)", { kind: "refused", query }],
-  ["config error is REFUSED", { kind: "refused", query }],
-  ["config denied.test is NXDOMAIN", { kind: "refused", query }],
-  ["config denied.test is NODATA-IPv6", { kind: "refused", query }],
+  ["config error is REFUSED (EDE: not ready)", { kind: "refused", query, isListed: false }],
+  ["config error is REFUSED", { kind: "refused", query, isListed: false }],
+  ["config denied.test is NXDOMAIN", { kind: "refused", query, isListed: true }],
+  ["config denied.test is NODATA-IPv6", { kind: "refused", query, isListed: true }],
   ["reply good.test is 198.18.0.5", { kind: "answer", query, address: "198.18.0.5" }],
   ["cached good.test is 2001:2::5", { kind: "answer", query, address: "2001:2::5" }],
   ["reply alias.test is <CNAME>", { kind: "other" }],

@@ -50,7 +50,7 @@ export async function awaitMarker(marker: string): Promise<void> {
   let last = "no answer";
   while (!signal.aborted) {
     try {
-      const response = parseResponse(await askOverTcp(marker, "A", signal));
+      const response = parseResponse(await askOverTcp({ name: marker, type: "A", signal }));
       if (response?.responseCode === NAME_ERROR) return;
       last = `response code ${response?.responseCode}`;
     } catch (cause) {
@@ -92,7 +92,7 @@ async function askAddressesOf(name: string, type: QueryType, signal: AbortSignal
     });
     const { isTruncated, responseCode } = parseResponse(answer) ?? {};
     if (responseCode !== NO_ERROR) return [];
-    return parseAddresses(isTruncated ? await askOverTcp(name, type, signal) : answer);
+    return parseAddresses(isTruncated ? await askOverTcp({ name, type, signal }) : answer);
   } catch {
     return [];
   }
@@ -102,31 +102,37 @@ async function askAddressesOf(name: string, type: QueryType, signal: AbortSignal
  * What the resolver says to each name, over TCP, where no process in the container can answer in its place. An upstream
  * that hears no TCP is asked over UDP: that such a name is not refused is known by then.
  *
+ * The marker, where there is one, is asked for before and after each, so that whoever reads the log knows whose question
+ * it was.
+ *
  * One query after the other: with several connections at once an address was seen to be answered and not to be in its
  * set, probably since dnsmasq's processes for them fill the sets through one shared socket.
  */
-export async function askNames(names: readonly string[]): Promise<Record<string, NameAnswer>> {
+export async function askNames(
+  names: readonly string[],
+  marker?: string,
+): Promise<Record<string, NameAnswer>> {
   const signal = AbortSignal.timeout(NAMES_DEADLINE_MILLISECONDS);
   setMaxListeners(0, signal);
   const answers = new Map<string, NameAnswer>();
-  for (const name of names) answers.set(name, await askName(name, signal));
+  for (const name of names) answers.set(name, await askName({ name, marker, signal }));
   return Object.fromEntries(answers);
 }
 
-async function askName(name: string, signal: AbortSignal): Promise<NameAnswer> {
-  const v4 = await askEither(name, "A", signal);
+async function askName(question: Omit<TcpQuestion, "type">): Promise<NameAnswer> {
+  const v4 = await askEither({ ...question, type: "A" });
   if (v4.kind === "refused") return v4;
-  const v6 = await askEither(name, "AAAA", signal);
+  const v6 = await askEither({ ...question, type: "AAAA" });
   const addresses = [...v4.addresses, ...v6.addresses];
   if (addresses.length > 0) return { kind: "addresses", addresses };
   const kinds = ["refused", "none", "no such name"] as const;
   return { kind: kinds.find((kind) => kind === v4.kind || kind === v6.kind) ?? "failed", addresses };
 }
 
-async function askEither(name: string, type: QueryType, signal: AbortSignal): Promise<NameAnswer> {
+async function askEither({ name, type, signal, marker }: TcpQuestion): Promise<NameAnswer> {
   const failed: NameAnswer = { kind: "failed", addresses: [] };
   const hurry = AbortSignal.any([signal, AbortSignal.timeout(ASK_DEADLINE_MILLISECONDS)]);
-  const overTcp = await askOverTcp(name, type, hurry).then(readAnswer, () => failed);
+  const overTcp = await askOverTcp({ name, type, marker, signal: hurry }).then(readAnswer, () => failed);
   if (overTcp.kind !== "failed") return overTcp;
   const options = { signal, retryMilliseconds: ASK_RETRY_MILLISECONDS };
   return askOverUdp(name, type, () => true, options).then(readAnswer, () => failed);
@@ -172,24 +178,49 @@ async function askOverUdp(
   }
 }
 
-/** RFC 1035 section 4.2.2: two bytes of length before each message. */
-async function askOverTcp(name: string, type: QueryType, signal: AbortSignal): Promise<Buffer> {
+interface TcpQuestion {
+  readonly name: string;
+  readonly type: QueryType;
+  readonly signal: AbortSignal;
+  /** Asked for before and after, in the same connection. */
+  readonly marker?: string | undefined;
+}
+
+async function askOverTcp({ name, type, signal, marker }: TcpQuestion): Promise<Buffer> {
   const socket = connect({ host: RESOLVER.address, port: RESOLVER.port, signal });
   // Whoever waits hears of an error; one that comes while nobody does must not end this process.
   socket.on("error", () => {});
   try {
     await once(socket, "connect", { signal });
-    const query = renderQuery(randomInt(0x10000), name, type);
-    socket.write(Buffer.concat([Buffer.from([query.length >> 8, query.length & 0xff]), query]));
+    const query = frame(renderQuery(randomInt(0x10000), name, type));
+    const own = marker === undefined ? [] : [frame(renderQuery(randomInt(0x10000), marker, "A"))];
+    socket.write(Buffer.concat([...own, query, ...own]));
     let received: Buffer = Buffer.alloc(0);
     for await (const chunk of socket) {
       received = Buffer.concat([received, chunk as Buffer]);
-      if (received.length < 2) continue;
-      const length = received.readUInt16BE(0);
-      if (received.length >= 2 + length) return received.subarray(2, 2 + length);
+      const answers = unframe(received);
+      // All of them: dnsmasq stops where nobody waits for the rest.
+      if (answers.length > 2 * own.length) return answers[own.length] as Buffer;
     }
     throw new Error("the connection was closed without an answer");
   } finally {
     socket.destroy();
   }
+}
+
+/** RFC 1035 section 4.2.2: two bytes of length before each message. */
+function frame(message: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([message.length >> 8, message.length & 0xff]), message]);
+}
+
+/** The messages that have arrived whole. */
+function unframe(bytes: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  for (let from = 0; bytes.length >= from + 2; ) {
+    const end = from + 2 + bytes.readUInt16BE(from);
+    if (bytes.length < end) break;
+    messages.push(bytes.subarray(from + 2, end));
+    from = end;
+  }
+  return messages;
 }

@@ -105,7 +105,8 @@ export async function askResolver(directory: string, { ask }: ResolverRequest): 
   checkIsInside(bundle);
   if (bundle.manifest.dns.tier !== "dnsmasq")
     throw new ShieldRefusal(`the bundle ${directory} has no resolver`);
-  return { names: await askNames(ask) };
+  const marker = findMarker(readOwnFile(bundle.path("activeDnsServers")).toString("utf8"));
+  return { names: await askNames(ask, marker) };
 }
 
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$/i;

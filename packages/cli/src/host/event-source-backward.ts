@@ -1,4 +1,5 @@
 import {
+  type AskedQuery,
   BackwardQueryReader,
   findLeftOut,
   linesFromEnd,
@@ -59,10 +60,11 @@ export async function* packetsBack(
 /** dnsmasq's log, from its end: the refused names in it. */
 export async function* namesBack(ends: readonly LogEnd[], container: string): AsyncGenerator<StepBack, void> {
   const reader = new BackwardQueryReader();
+  const own = new OwnQuestions();
   for await (const { lines, time } of resolverLinesBack(ends)) {
     for (const { line, time: at } of lines) {
       const query = reader.read(line);
-      if (query === undefined || !query.isRefused || isOwnName(query.name)) continue;
+      if (query === undefined || !query.isRefused || own.has(query)) continue;
       yield { time: at, event: nameEvent(query, new Date(at).toISOString(), container) };
     }
     yield { time };
@@ -113,8 +115,19 @@ function datesBack(modifiedAt: number): (clock: string) => number | undefined {
   };
 }
 
-/** The shield's own questions: of its marker, and the one at each start that has to be refused. */
-export function isOwnName(name: string): boolean {
-  const lower = name.toLowerCase();
-  return lower.endsWith(`.${MARKER_ZONE}`) || /^not-allowed\.[0-9a-f]{24}$/.test(lower);
+/**
+ * Tells the shield's own questions from the container's: of its marker, the one at each start that has to be refused, and
+ * the names that `explain` asks for between two questions for the marker, in one connection. Only dnsmasq's files have
+ * the marker, and only it is a name of its zone that there is not: so no other process can pass its questions off as ours.
+ */
+export class OwnQuestions {
+  readonly #askers = new Set<string>();
+
+  has({ name, asker, isListed }: AskedQuery): boolean {
+    const lower = name.toLowerCase();
+    if (/^not-allowed\.[0-9a-f]{24}$/.test(lower)) return true;
+    if (!lower.endsWith(`.${MARKER_ZONE}`)) return this.#askers.has(asker);
+    if (isListed) this.#askers.add(asker);
+    return true;
+  }
 }

@@ -101,6 +101,32 @@ describe("readEvents", () => {
   });
 });
 
+/** What `explain` asks for in one connection; only dnsmasq's own files have the marker. */
+const EXPLAINED = [
+  "21 127.0.0.1/40001 query[A] r3-abc.terok-shield.invalid from 127.0.0.1",
+  "21 127.0.0.1/40001 config r3-abc.terok-shield.invalid is NXDOMAIN",
+  "22 127.0.0.1/40001 query[A] explained.test from 127.0.0.1",
+  "22 127.0.0.1/40001 config error is REFUSED (EDE: not ready)",
+  "23 127.0.0.1/40001 query[A] r3-abc.terok-shield.invalid from 127.0.0.1",
+  "23 127.0.0.1/40001 config r3-abc.terok-shield.invalid is NXDOMAIN",
+];
+/** A container that would like to pass for it. */
+const FORGED = EXPLAINED.map((line) =>
+  line
+    .replace("/40001", "/40002")
+    .replace("explained.test", "forged.test")
+    .replace("r3-abc", "r4-abc")
+    .replace("is NXDOMAIN", "is 0.0.0.0"),
+);
+
+test("what the shield asks for itself is no event, and nobody else can pass for it", async () => {
+  write("dnsmasq.log", [
+    ...[...EXPLAINED, ...FORGED].map((line) => resolverLine(START, line)),
+    ...refusedQuery(START + 1, 24, "explained.test"),
+  ]);
+  expect(await read()).toEqual(["06:00:00.000 name forged.test A", "06:00:01.000 name explained.test A"]);
+});
+
 describe("the names of packets", () => {
   test("are the newest that led to the address by then, CNAMEs included", async () => {
     write("dnsmasq.log", [
@@ -338,6 +364,21 @@ describe("followEvents", () => {
       "06:00:02.000 allowed tcp 198.18.0.1 443 before.test",
       "06:00:02.000 allowed tcp 198.18.0.2 443 since.test",
       "06:00:03.000 name evil.test A",
+    ]);
+  });
+
+  test("leaves out what the shield asks for itself, and nobody else's questions", async () => {
+    const following = follow();
+    await awaitFollowing(following);
+    append(
+      "dnsmasq.log",
+      [...EXPLAINED, ...FORGED].map((line) => resolverLine(START, line)),
+    );
+    append("dnsmasq.log", refusedQuery(START + 1, 24, "explained.test"));
+    await vi.waitFor(() => expect(events(following.seen)).toHaveLength(2), soon);
+    expect(events(following.seen)).toEqual([
+      "06:00:00.000 name forged.test A",
+      "06:00:01.000 name explained.test A",
     ]);
   });
 

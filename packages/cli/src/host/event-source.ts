@@ -21,10 +21,10 @@ import type { ContainerName } from "../container-name.ts";
 import { findContainerRun } from "./container-run.ts";
 import {
   COUNTED,
-  isOwnName,
   type LogEnd,
   lifecycleBack,
   namesBack,
+  OwnQuestions,
   packetsBack,
 } from "./event-source-backward.ts";
 import { openLog } from "./event-source-files.ts";
@@ -223,6 +223,7 @@ class LiveEvents {
   readonly #packets: LogFollower;
   readonly #resolver: LogFollower;
   readonly #queries = new QueryReader();
+  readonly #own = new OwnQuestions();
   /** Answers since we follow. */
   readonly #names = new Map<string, string>();
   #logs: ContainerLogs | undefined;
@@ -286,8 +287,9 @@ class LiveEvents {
       this.#names.set(query.address, cleanName(query.name));
       return [];
     }
+    const isOwn = this.#own.has(query);
     const time = resolveClock(line.clock, Date.now());
-    if (time === undefined || isOwnName(query.name)) return [];
+    if (time === undefined || isOwn) return [];
     return [nameEvent(query, new Date(time).toISOString(), this.#container)];
   }
 

@@ -97,7 +97,7 @@ describe("a verdict", () => {
   test("for good opens a name that was refused, under the operator's eyes", async () => {
     const terminal = await openClearance("web");
     expect(await web.client.attempt("tcp,other.test,80")).not.toEqual(["answered"]);
-    await select(terminal, "name A other.test");
+    await select(terminal, "name other.test");
     expect(await terminal.screen()).toContain("other.test");
     await decide(terminal, ["a"], /Allowed other\.test -> [\d.: a-f]*198\.18\.0\.12/);
     expect(await web.client.attempt("tcp,other.test,80")).toEqual(["answered"]);
@@ -222,10 +222,10 @@ describe("the terminal", () => {
       ["end", "test"],
     ])
       await askFor(...name);
-    const screen = await terminal.waitForScreen("name A end.test", DEADLINE_MS);
+    const screen = await terminal.waitForScreen("name end.test", DEADLINE_MS);
     for (const line of screen) expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
     expect(selectedLine(screen)).toContain("tcp/8080 198.18.67.4");
-    expect(screen.join("\n")).toContain("ODD web: name A xxxx");
+    expect(screen.join("\n")).toContain("ODD web: name xxxx");
     expect(await terminal.modes()).toBe(modes);
   });
 

@@ -93,12 +93,12 @@ describe("watch in a terminal", () => {
     const terminal = await inTerminal(["watch", "web"]);
     await tryUntilShown(terminal, "tcp,198.18.66.1,81", "198.18.66.1");
     await web.see("tcp,198.18.1.1,80");
-    await terminal.waitForScreen(/\d\d:\d\d:\d\d {2}web {2}allowed {2}tcp\/80 {2}198\.18\.1\.1\n?$/m);
+    await terminal.waitForScreen(/\d\d:\d\d:\d\d {2}web {2}allowed +tcp\/80 +198\.18\.1\.1\n?$/m);
     for (let index = 0; index < 5; index++) await web.see("tcp,198.18.66.2,80");
-    const screen = await terminal.waitForScreen(/blocked ×5 {2}tcp\/80 {2}198\.18\.66\.2/);
+    const screen = await terminal.waitForScreen(/blocked ×5 +tcp\/80 +198\.18\.66\.2/);
     expect(screen.filter((line) => line.includes("198.18.66.2"))).toEqual([
       expect.stringMatching(
-        /^\d\d:\d\d:\d\d {2}web {2}blocked ×5 {2}tcp\/80 {2}198\.18\.66\.2 {2}\(terok-shield allow web 198\.18\.66\.2:80\/tcp\)$/,
+        /^\d\d:\d\d:\d\d {2}web {2}blocked ×5 +tcp\/80 +198\.18\.66\.2 {2}\(terok-shield allow web 198\.18\.66\.2:80\/tcp\)$/,
       ),
     ]);
     const coloured = await terminal.colouredScreen();
@@ -120,7 +120,7 @@ describe("watch in a terminal", () => {
     const terminal = await inTerminal(["watch", "web"], { columns: 50, env: { NO_COLOR: "1" } });
     await tryUntilShown(terminal, "tcp,198.18.66.4,80", "198.18.66.4");
     await askFor("x".repeat(63), "y".repeat(63), "test");
-    await terminal.waitForScreen(/refused {2}name A {2}x+~$/m);
+    await terminal.waitForScreen(/refused +name +x+~$/m);
     await askFor("after", "test");
     const screen = await terminal.waitForScreen("after.test");
     for (const line of screen) expect(line).toMatch(/^(\d\d:\d\d:\d\d {2}web {2}|$)/);
@@ -168,7 +168,7 @@ describe("watch in a terminal", () => {
     expect(added.join("\n")).toContain(
       String.raw`tampered \x1b]0;owned\x07\x1b[2J\x1b[?25l\x9b2J\x0a\u{202e}`,
     );
-    expect(added.join("\n")).toContain("name unprintable");
+    expect(added.join("\n")).toContain("<name unprintable>");
     expect(added.join("\n")).not.toContain('(terok-shield allow web "');
     expect(await terminal.modes()).toBe(modes);
   });
@@ -202,8 +202,8 @@ describe("watch in a pipe", () => {
     watch.kill("SIGINT");
     expect((await watch.finished).exitCode).toBe(0);
     expect(shown()).toEqual([
-      expect.stringMatching(/ {2}blocked {2}tcp/),
-      expect.stringMatching(/ {2}blocked ×4 {2}tcp/),
+      expect.stringMatching(/ {2}blocked +tcp/),
+      expect.stringMatching(/ {2}blocked ×4 +tcp/),
     ]);
     expect(watch.output()).not.toContain("\u001b");
   });
@@ -276,7 +276,7 @@ describe("logs", () => {
       expect.stringContaining('"name":"logs.test"'),
     ]);
     expect((await logs("--pretty", "--only", "blocked", "-n", "1"))[0]).toMatch(
-      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}web {2}blocked {2}tcp\/80 {2}198\.18\.88\.2 {2}\(terok-shield allow web 198\.18\.88\.2:80\/tcp\)$/,
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}web {2}blocked +tcp\/80 +198\.18\.88\.2 {2}\(terok-shield allow web 198\.18\.88\.2:80\/tcp\)$/,
     );
   });
 

@@ -20,7 +20,7 @@ test("one destination is told of with buttons", () => {
   const rows = rowsOf("a.test");
   expect(planNotice(rows, new Set())).toEqual({
     summary: "terok-shield refused web",
-    body: "name A a.test\nEntry: a.test",
+    body: "name a.test\nEntry: a.test",
     actions: [
       { choice: "once", label: "Allow until it restarts" },
       { choice: "deny", label: "Deny for good" },
@@ -46,6 +46,6 @@ test("what is dangerous has no button that allows it", () => {
 
 test("a name is no markup", () => {
   expect(planNotice(rowsOf('<img src="x">&.test'), new Set())?.body).toBe(
-    "name A &quot;&lt;img src=\\&quot;x\\&quot;&gt;&amp;.test&quot;",
+    "name &quot;&lt;img src=\\&quot;x\\&quot;&gt;&amp;.test&quot;",
   );
 });

@@ -8,7 +8,8 @@ import {
 import { coversRange, METADATA_ADDRESSES, parseIpRange } from "@terok-shield/nft-ruleset";
 import type { AllowlistEntry } from "@terok-shield/profiles";
 import { parseTarget } from "./decision.ts";
-import { suggestEntry } from "./print/event.ts";
+import { suspectName } from "./learn-suspicion.ts";
+import { describeQuery, suggestEntry } from "./print/event.ts";
 import { ShieldError } from "./shield-error.ts";
 
 /** What an operator is asked about: one destination that a container tried in vain. */
@@ -38,7 +39,10 @@ export function describeRefusal(event: ShieldEvent): Refusal | undefined {
     container: event.container,
     ts: event.ts,
     entry: parseSuggested(suggestEntry(event)),
-    what: event.action === "packet" ? describePacket(event) : `name ${event.queryType} ${plain(event.name)}`,
+    what:
+      event.action === "packet"
+        ? describePacket(event)
+        : `${describeQuery(event.queryType)} ${plain(event.name)}`,
     danger: event.action === "packet" ? dangerOfPacket(event) : dangerOfName(event),
   };
 }
@@ -97,19 +101,8 @@ function dangerOfName({ name, queryType }: NameEvent): Danger | undefined {
   return { mark: "ODD", reason: `asked for by a ${toAscii(queryType)} query, which can carry data out` };
 }
 
-const LONG_LABEL = 30;
-const LONG_NAME = 100;
-
-/** Names that carry data, or that look like another. */
+/** Names that carry data, or that look like another: what `learn` sets apart. */
 function dangerOfText(name: string): Danger | undefined {
-  const labels = name.split(".");
-  if (labels.some((label) => label.startsWith("xn--"))) {
-    return { mark: "ODD", reason: "a name in another script: it may look like one that you trust" };
-  }
-  const isRandom = (label: string) =>
-    label.length >= LONG_LABEL || /^(?=.*[a-f])(?=.*\d)[0-9a-f]{16,}$/.test(label);
-  if (name.length >= LONG_NAME || labels.some(isRandom)) {
-    return { mark: "ODD", reason: "a long or random name: asking for it can carry data out" };
-  }
-  return undefined;
+  const reason = suspectName(name);
+  return reason === undefined ? undefined : { mark: "ODD", reason };
 }

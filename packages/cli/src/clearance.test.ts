@@ -53,19 +53,19 @@ const listOf = ({ rows }: Clearance) => rows.map(({ what }) => what);
 
 describe("keys", () => {
   test.each([
-    { keys: ["o"], effect: "once name A a.test in run-1" },
-    { keys: ["a"], effect: "allow name A a.test in run-1" },
-    { keys: ["d"], effect: "deny name A a.test in run-1" },
-    { keys: ["t", "1"], effect: "10m name A a.test in run-1" },
-    { keys: ["t", "2"], effect: "1h name A a.test in run-1" },
-    { keys: ["t", "3"], effect: "1d name A a.test in run-1" },
+    { keys: ["o"], effect: "once name a.test in run-1" },
+    { keys: ["a"], effect: "allow name a.test in run-1" },
+    { keys: ["d"], effect: "deny name a.test in run-1" },
+    { keys: ["t", "1"], effect: "10m name a.test in run-1" },
+    { keys: ["t", "2"], effect: "1h name a.test in run-1" },
+    { keys: ["t", "3"], effect: "1d name a.test in run-1" },
     { keys: ["q"], effect: "quit" },
     { keys: ["ctrl-c"], effect: "quit" },
-    { keys: ["t", "d", "d"], effect: "deny name A a.test in run-1" },
-    { keys: ["t", "escape", "d"], effect: "deny name A a.test in run-1" },
-    { keys: ["j", "a"], effect: "allow name A b.test in run-1" },
-    { keys: ["down", "up", "a"], effect: "allow name A a.test in run-1" },
-    { keys: ["end", "a"], effect: "allow name A c.test in run-1" },
+    { keys: ["t", "d", "d"], effect: "deny name a.test in run-1" },
+    { keys: ["t", "escape", "d"], effect: "deny name a.test in run-1" },
+    { keys: ["j", "a"], effect: "allow name b.test in run-1" },
+    { keys: ["down", "up", "a"], effect: "allow name a.test in run-1" },
+    { keys: ["end", "a"], effect: "allow name c.test in run-1" },
   ])("$keys: $effect", ({ keys, effect }) => {
     const names = ["a.test", "b.test", "c.test"].map((name) => refused(name));
     expect(play(...names, ...keys.map((name) => key(name))).effects).toEqual([effect]);
@@ -88,7 +88,7 @@ describe("keys", () => {
 
   test("the last verdict has to be carried out before the next", () => {
     const { state, effects } = play(refused("a.test"), refused("b.test"), key("a"), key("j"), key("a"));
-    expect(effects).toEqual(["allow name A a.test in run-1"]);
+    expect(effects).toEqual(["allow name a.test in run-1"]);
     expect(state.status?.text).toContain("One moment");
   });
 
@@ -122,9 +122,9 @@ describe("a verdict is about what the operator saw", () => {
   test("a row that comes in the place of one that went has to be there for a moment, too", () => {
     const gone = [refused("a.test"), refused("b.test"), decisions("deny", "a.test")];
     const { state } = play(...gone);
-    expect(selectedOf(state)).toBe("name A b.test");
+    expect(selectedOf(state)).toBe("name b.test");
     expect(play(...gone, key("a", 10_001)).effects).toEqual([]);
-    expect(play(...gone, key("a", 11_000)).effects).toEqual(["allow name A b.test in run-1"]);
+    expect(play(...gone, key("a", 11_000)).effects).toEqual(["allow name b.test in run-1"]);
   });
 
   test("a key that is held down decides nothing, however long", () => {
@@ -137,9 +137,9 @@ describe("a verdict is about what the operator saw", () => {
     const before = [refused("a.test"), refused("b.test"), key("j")];
     const flood = Array.from({ length: 300 }, (_, index) => refused(`n${index}.test`, { at: 9000 }));
     const { state } = play(...before, ...flood, refused("a.test"));
-    expect(selectedOf(state)).toBe("name A b.test");
-    expect(listOf(state).slice(0, 3)).toEqual(["name A a.test", "name A b.test", "name A n0.test"]);
-    expect(play(...before, ...flood, key("d")).effects).toEqual(["deny name A b.test in run-1"]);
+    expect(selectedOf(state)).toBe("name b.test");
+    expect(listOf(state).slice(0, 3)).toEqual(["name a.test", "name b.test", "name n0.test"]);
+    expect(play(...before, ...flood, key("d")).effects).toEqual(["deny name b.test in run-1"]);
   });
 
   test("whatever comes: the selected row stays it until a key moves it or it goes", () => {
@@ -195,21 +195,21 @@ describe("a flood", () => {
     const { state } = play(...flood, refused("quiet.test", { container: "db" }));
     expect(state.rows).toHaveLength(MOST_ROWS + 1);
     expect(state.unlisted).toBe(31);
-    expect(listOf(state)).toContain("name A quiet.test");
+    expect(listOf(state)).toContain("name quiet.test");
   });
 
   test("of one destination is one row that counts", () => {
     const { state } = play(...Array.from({ length: 37 }, () => refused("a.test")));
-    expect(state.rows).toMatchObject([{ what: "name A a.test", count: 37 }]);
+    expect(state.rows).toMatchObject([{ what: "name a.test", count: 37 }]);
   });
 });
 
 describe("what others do", () => {
   test.each([
-    { target: "a.test", left: ["name A b.test"] },
+    { target: "a.test", left: ["name b.test"] },
     { target: "*.test", left: [] },
-    { target: "a.test:443", left: ["name A a.test", "name A b.test"] },
-    { target: "198.18.0.0/16", left: ["name A a.test", "name A b.test"] },
+    { target: "a.test:443", left: ["name a.test", "name b.test"] },
+    { target: "198.18.0.0/16", left: ["name a.test", "name b.test"] },
   ])("a decision about $target takes the rows that it settles", ({ target, left }) => {
     const { state } = play(refused("a.test"), refused("b.test"), decisions("allow", target));
     expect(listOf(state)).toEqual(left);
@@ -220,7 +220,7 @@ describe("what others do", () => {
 
   test("a decision in another container takes none", () => {
     expect(listOf(play(refused("a.test"), decisions("allow", "a.test", "db")).state)).toEqual([
-      "name A a.test",
+      "name a.test",
     ]);
   });
 
@@ -241,7 +241,7 @@ describe("what others do", () => {
     const { state } = play(...inputs);
     const id = state.rows[1]?.id ?? "";
     expect(play(...inputs, { kind: "chosen", id, choice: "deny", at: 1 }).effects).toEqual([
-      "deny name A b.test in run-1",
+      "deny name b.test in run-1",
     ]);
     expect(
       play(...inputs, decisions("allow", "b.test"), { kind: "chosen", id, choice: "deny", at: 1 }).effects,
@@ -260,7 +260,7 @@ test("a verdict that worked takes its row; one that failed leaves it, and says w
   });
   expect(play(...asked, applied("good")).state).toMatchObject({ rows: [], status: { text: "It says so." } });
   expect(play(...asked, applied("bad")).state).toMatchObject({
-    rows: [{ what: "name A a.test" }],
+    rows: [{ what: "name a.test" }],
     applying: undefined,
     status: { text: "It says so." },
   });

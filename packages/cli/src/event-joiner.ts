@@ -1,4 +1,5 @@
 import type { ShieldEvent } from "@terok-shield/audit";
+import { describeQuery } from "./print/event.ts";
 
 /** What to print: a new line, or the last line anew with another count. */
 export interface JoinedLine {
@@ -105,7 +106,7 @@ function sameness(event: ShieldEvent): string | undefined {
       return JSON.stringify([container, verdict, protocol, address, port, name]);
     }
     case "name":
-      return JSON.stringify([event.container, event.name, event.queryType]);
+      return JSON.stringify([event.container, event.name, describeQuery(event.queryType)]);
     default:
       return undefined;
   }

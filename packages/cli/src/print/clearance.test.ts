@@ -32,7 +32,7 @@ test("shows each destination, the selected one's entry, its danger and the keys"
   expect(text(screen)).toEqual([
     "terok-shield clearance: 2 wait for a verdict",
     "  TIME       COUNT  CONTAINER: WHAT WAS REFUSED",
-    "  10:15:00      x2  web: name A api.example.org",
+    "  10:15:00      x2  web: name api.example.org",
     "> 10:15:00      x1  ODD web: name TXT secret.evil.test",
     "-".repeat(80),
     "In web, until it restarts (o), for a time (t) or for good (a, d):",

@@ -10,7 +10,8 @@ const EVENT: ShieldEvent = {
   ...{ verdict: "blocked", protocol: "tcp", address: "198.18.1.1", port: 443 },
 };
 const JSON_LINE = `${JSON.stringify(EVENT)}\n`;
-const LINE = "06:07:08  web  blocked  tcp/443  198.18.1.1  (terok-shield allow web 198.18.1.1:443/tcp)\n";
+const LINE =
+  "06:07:08  web  blocked      tcp/443   198.18.1.1  (terok-shield allow web 198.18.1.1:443/tcp)\n";
 /** Goes to the line before, and clears it. */
 const REPLACE = "\u001b[1A\r\u001b[2K";
 
@@ -50,7 +51,7 @@ test("replaces the last line on a terminal, and none that stands above a note", 
   await printer.print(EVENT);
   await printer.flush();
   await printer.print(EVENT);
-  expect(shown()).toBe(`${LINE}${REPLACE}${LINE.replace("blocked", "blocked ×2")}${LINE}`);
+  expect(shown()).toBe(`${LINE}${REPLACE}${LINE.replace("blocked    ", "blocked ×2 ")}${LINE}`);
 });
 
 test("fits lines to the width that the terminal has now", async () => {
@@ -72,7 +73,7 @@ test("neither joins nor loses a JSON line", async () => {
 
 test.each([
   ["JSON lines", "json", JSON_LINE.repeat(10_000)],
-  ["joined lines with their day", "lines", `2026-11-24 ${LINE.replace("blocked", "blocked ×10000")}`],
+  ["joined lines with their day", "lines", `2026-11-24 ${LINE.replace("blocked    ", "blocked ×10000")}`],
 ] as const)("prints the past as %s", async (_, form, expected) => {
   await printEvents(
     output(false),

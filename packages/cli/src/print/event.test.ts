@@ -19,48 +19,69 @@ const NAME = { ...ORIGIN, action: "name", verdict: "refused", name: "evil.test",
 const TEXT = "07:07:08  web  ";
 
 test.each<[object, string, string, string | undefined]>([
-  [PACKET, "refused", "blocked  tcp/443  198.18.1.1", "198.18.1.1:443/tcp"],
+  [PACKET, "refused", "blocked      tcp/443   198.18.1.1", "198.18.1.1:443/tcp"],
   [
     { ...PACKET, name: "good.test" },
     "refused",
-    "blocked  tcp/443  good.test (198.18.1.1)",
+    "blocked      tcp/443   good.test (198.18.1.1)",
     "good.test:443/tcp",
   ],
-  [{ ...PACKET, address: "2001:2::1" }, "refused", "blocked  tcp/443  2001:2::1", "'[2001:2::1]:443/tcp'"],
-  [{ ...PACKET, protocol: "udp", port: 53 }, "refused", "blocked  udp/53  198.18.1.1", "198.18.1.1:53/udp"],
-  [{ ...PACKET, protocol: "icmp", port: undefined }, "refused", "blocked  icmp  198.18.1.1", "198.18.1.1"],
-  [{ ...PACKET, protocol: "sctp" }, "refused", "blocked  sctp/443  198.18.1.1", "198.18.1.1"],
+  [
+    { ...PACKET, address: "2001:2::1" },
+    "refused",
+    "blocked      tcp/443   2001:2::1",
+    "'[2001:2::1]:443/tcp'",
+  ],
+  [
+    { ...PACKET, protocol: "udp", port: 53 },
+    "refused",
+    "blocked      udp/53    198.18.1.1",
+    "198.18.1.1:53/udp",
+  ],
+  [
+    { ...PACKET, protocol: "icmp", port: undefined },
+    "refused",
+    "blocked      icmp      198.18.1.1",
+    "198.18.1.1",
+  ],
+  [{ ...PACKET, protocol: "sctp" }, "refused", "blocked      sctp/443  198.18.1.1", "198.18.1.1"],
   [
     { ...PACKET, verdict: "denied", name: "a.test" },
     "refused",
-    "denied   tcp/443  a.test (198.18.1.1)",
-    "a.test:443/tcp",
+    "denied       tcp/443   a.test (198.18.1.1)",
+    undefined,
   ],
   [
     { ...PACKET, verdict: "private", address: "10.0.0.7", name: "rebound.test" },
     "refused",
-    "private  tcp/443  rebound.test (10.0.0.7)",
+    "private      tcp/443   rebound.test (10.0.0.7)",
     "10.0.0.7:443/tcp",
   ],
-  [{ ...PACKET, verdict: "allowed" }, "allowed", "allowed  tcp/443  198.18.1.1", undefined],
-  [{ ...PACKET, verdict: "bypass" }, "bypass", "bypass   tcp/443  198.18.1.1", undefined],
-  [NAME, "refused", "refused  name AAAA  evil.test", "evil.test"],
-  [{ ...NAME, name: "<name unprintable>" }, "refused", "refused  name AAAA  <name unprintable>", undefined],
-  [{ ...NAME, name: "$(reboot).test" }, "refused", "refused  name AAAA  $(reboot).test", undefined],
-  [{ ...NAME, name: "-rf.test" }, "refused", "refused  name AAAA  -rf.test", undefined],
-  [{ ...NAME, name: "single" }, "refused", "refused  name AAAA  single", undefined],
+  [{ ...PACKET, verdict: "allowed" }, "allowed", "allowed      tcp/443   198.18.1.1", undefined],
+  [{ ...PACKET, verdict: "bypass" }, "bypass", "bypass       tcp/443   198.18.1.1", undefined],
+  [NAME, "refused", "refused      name      evil.test", "evil.test"],
+  [{ ...NAME, queryType: "TXT" }, "refused", "refused      name TXT  evil.test", "evil.test"],
+  [
+    { ...NAME, name: "<name unprintable>" },
+    "refused",
+    "refused      name      <name unprintable>",
+    undefined,
+  ],
+  [{ ...NAME, name: "$(reboot).test" }, "refused", "refused      name      $(reboot).test", undefined],
+  [{ ...NAME, name: "-rf.test" }, "refused", "refused      name      -rf.test", undefined],
+  [{ ...NAME, name: "single" }, "refused", "refused      name      single", undefined],
   [
     { ...ORIGIN, action: "sampled", detail: "too many", leftOut: { blocked: 7 } },
     "plain",
-    "left out  too many",
+    "left out     too many",
     undefined,
   ],
   [{ ...ORIGIN, action: "shield_down", detail: "bypass" }, "changed", "shield down  bypass", undefined],
-  [{ ...ORIGIN, action: "error", detail: "no nft" }, "failed", "error    no nft", undefined],
+  [{ ...ORIGIN, action: "error", detail: "no nft" }, "failed", "error        no nft", undefined],
   [
     { ...ORIGIN, action: "note", detail: "a\nb\u001b[2J\u202e" },
     "plain",
-    "note     a\\x0ab\\x1b[2J\\u{202e}",
+    "note         a\\x0ab\\x1b[2J\\u{202e}",
     undefined,
   ],
 ])("%j", (event, tone, text, entry) => {
@@ -70,7 +91,7 @@ test.each<[object, string, string, string | undefined]>([
 
 test("repeats are counted where no width cuts the number off", () => {
   expect(renderEvent(PACKET as ShieldEvent, { count: 37 }).text).toBe(
-    `${TEXT}blocked ×37  tcp/443  198.18.1.1`,
+    `${TEXT}blocked ×37  tcp/443   198.18.1.1`,
   );
 });
 

@@ -15,7 +15,7 @@ export interface EventLine {
 }
 
 /**
- * One line for a person: `10:15:02  web  blocked  tcp/443  example.org (198.18.1.1)`, and `blocked ×37` of 37 events.
+ * One line for a person: `10:15:02  web  blocked      tcp/443   example.org (198.18.1.1)`, and `blocked ×37` of 37 events.
  * @param clock writes the local time of day when absent
  */
 export function renderEvent(
@@ -31,7 +31,9 @@ export function renderEvent(
     : { text, tone, hint: `${cleanText(event.container)} ${quoteForShell(entry)}` };
 }
 
-const LONGEST_VERDICT = "blocked".length;
+/** So that what comes after it stands in one column; `blocked ×99` is as long. */
+const LONGEST_VERDICT = "shield down".length;
+const USUAL_SERVICE = "tcp/8080".length;
 
 interface Described {
   readonly verdict: string;
@@ -54,14 +56,15 @@ function describe(event: ShieldEvent): Described {
     case "packet": {
       const { verdict, protocol, port, address, name } = event;
       const service = port === undefined ? protocol : `${protocol}/${port}`;
-      const what = [service, name === undefined ? address : `${name} (${address})`];
+      const what = [service.padEnd(USUAL_SERVICE), name === undefined ? address : `${name} (${address})`];
       const tone = TONES[verdict];
-      return { verdict, what, tone, ...(tone === "refused" ? entryOf(event) : {}) };
+      // What was denied stays so, unless that decision is undone, which may be about more.
+      return { verdict, what, tone, ...(tone === "refused" && verdict !== "denied" ? entryOf(event) : {}) };
     }
     case "name":
       return {
         verdict: event.verdict,
-        what: [`name ${event.queryType}`, event.name],
+        what: [describeQuery(event.queryType).padEnd(USUAL_SERVICE), event.name],
         tone: "refused",
         ...entryOfName(event.name),
       };
@@ -74,6 +77,11 @@ function describe(event: ShieldEvent): Described {
     default:
       return { verdict: event.action.replace("_", " "), what: [event.detail], tone: "changed" };
   }
+}
+
+/** What was asked of a name: of whoever wants its addresses, of which kind is no news. */
+export function describeQuery(queryType: string): string {
+  return queryType === "A" || queryType === "AAAA" ? "name" : `name ${queryType}`;
 }
 
 /** A name that means nothing to a shell: the line may be copied there. */

@@ -209,6 +209,12 @@ describe("the report", () => {
     await withPage(async (page) => {
       await page.show({ width: 360, colours });
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
+      // Nor has a table to be moved to be read.
+      expect(
+        await page.evaluate(
+          "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth).length",
+        ),
+      ).toBe(0);
       const [ground, ink] = (await page.evaluate(
         "['backgroundColor', 'color'].map((name) => Number(/\\d+/.exec(getComputedStyle(document.body)[name])))",
       )) as number[];

@@ -118,7 +118,7 @@ function renderDestinations(destinations: readonly Destination[], nothing: strin
   const rows = destinations.slice(0, MOST_ROWS);
   return html`${scrolled(
     "Destinations",
-    html`<table>
+    html`<table class="cards">
 <thead><tr><th scope="col">Destination</th><th scope="col" class="number">Times</th><th scope="col">Service</th><th scope="col">Verdict</th><th scope="col">First</th><th scope="col">Last</th></tr></thead>
 <tbody>${rows.map(
       ({ name, address, service, verdict, count, first, last }) =>
@@ -126,7 +126,7 @@ function renderDestinations(destinations: readonly Destination[], nothing: strin
           name === undefined
             ? html`<code>${address}</code>`
             : html`<code>${name}</code><code class="address">${address}</code>`
-        }</th><td class="number">${count}</td><td class="service">${service}</td><td>${verdict}</td><td>${renderTime(first)}</td><td>${renderTime(last)}</td></tr>
+        }</th><td class="number" data-label="Times">${count}</td><td class="service">${service}</td><td>${verdict}</td><td data-label="First">${renderTime(first)}</td><td data-label="Last">${renderTime(last)}</td></tr>
 `,
     )}</tbody>
 </table>`,
@@ -137,11 +137,11 @@ function renderNames(names: readonly RefusedName[]): Markup {
   if (names.length === 0) return html`<p>No name was refused.</p>`;
   return html`${scrolled(
     "Refused names",
-    html`<table>
+    html`<table class="cards">
 <thead><tr><th scope="col">Name</th><th scope="col" class="number">Times</th><th scope="col">Asked for</th><th scope="col">First</th><th scope="col">Last</th></tr></thead>
 <tbody>${names.slice(0, MOST_ROWS).map(
       ({ name, queryTypes, count, first, last }) =>
-        html`<tr><th scope="row"><code>${name}</code></th><td class="number">${count}</td><td class="service">${queryTypes.join(", ")}</td><td>${renderTime(first)}</td><td>${renderTime(last)}</td></tr>
+        html`<tr><th scope="row"><code>${name}</code></th><td class="number" data-label="Times">${count}</td><td class="service">${queryTypes.join(", ")}</td><td data-label="First">${renderTime(first)}</td><td data-label="Last">${renderTime(last)}</td></tr>
 `,
     )}</tbody>
 </table>`,
@@ -160,7 +160,7 @@ function renderHistory(events: readonly AuditEvent[]): Markup {
   if (events.length === 0) return html`<p>Nothing happened to it in this time.</p>`;
   return html`${scrolled(
     "What happened to the shield",
-    html`<table>
+    html`<table class="cards">
 <thead><tr><th scope="col">Time</th><th scope="col">What</th><th scope="col">Detail</th></tr></thead>
 <tbody>${events.slice(0, MOST_ROWS).map(
       ({ ts, action, detail }) =>
@@ -218,7 +218,7 @@ function renderEntries(entries: readonly ProfileEntry[]): Markup {
   })}`;
 }
 
-/** A table that is too wide for the screen moves by itself, and by keyboard too. */
+/** A table that is too wide for the screen moves by itself, and by keyboard too; one of cards never is. */
 function scrolled(label: string, table: Markup): Markup {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${label}">${table}</div>`;
 }

@@ -95,6 +95,14 @@ summary{cursor:pointer;color:var(--link)}
 ul.entries{columns:14rem;margin:.5rem 0;padding-left:1.25rem}
 .entries li{break-inside:avoid;overflow-wrap:anywhere}
 footer{padding-bottom:2rem}
-@media (max-width:40rem){header{padding-top:1.25rem}section{padding:1rem}h1{font-size:1.4rem}.facts{grid-template-columns:1fr}.facts dd{margin-bottom:.5rem}svg{height:9rem}.legend svg{height:.8rem}}
+@media (max-width:40rem){header{padding-top:1.25rem}section{padding:1rem}h1{font-size:1.4rem}.facts{grid-template-columns:1fr}.facts dd{margin-bottom:.5rem}svg{height:9rem}.legend svg{height:.8rem}
+.cards,.cards tbody{display:block}
+.cards thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.cards tr{display:flex;flex-wrap:wrap;gap:.1rem 1rem;padding:.6rem 0;border-bottom:1px solid var(--border)}
+.cards tbody tr:last-child{border-bottom:0}
+.cards tbody th,.cards td,.cards td.number,.cards td.what{min-width:0;padding:0;border:0;text-align:left}
+.cards tbody th,.cards td.what{flex-basis:100%}
+.cards td[data-label]::before{content:attr(data-label) " ";color:var(--muted)}
+}
 @media print{body{background:none}section,.tiles div{break-inside:avoid}}
 `;

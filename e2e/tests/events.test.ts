@@ -135,6 +135,13 @@ describe("the events of a container", () => {
     }
   });
 
+  test("say as which user of the container it was tried", async () => {
+    const before = await eventsOf(lab, "web");
+    const stdin = `${JSON.stringify(["udp", "198.18.103.1", 4000])}\n`;
+    await lab.podman(["exec", "--user=7", "--interactive", "web", "python3", "-c", PROBE], { stdin });
+    expect((await awaitEvents(1, isPacket, before)).map(({ uid }) => uid)).toEqual([7]);
+  });
+
   test("tell the first packet of each connection that is allowed, with the name that led there", async () => {
     const before = await eventsOf(lab, "web");
     expect(await ask("a.wild.test")).toBe("rcode 0");
@@ -213,6 +220,17 @@ describe("the events of a container", () => {
     expect(seen[2]).toBe(`"quoted".'too'.test`);
     expect(seen[4]).toBe(`${"x".repeat(63)}.${"y".repeat(63)}.${"z".repeat(63)}.${"w".repeat(61)}`);
     expect(seen[7]).toBe('{"v":1}.test');
+    for (const form of [
+      ["logs", "--container", "web", "--pretty"],
+      ["learn", "web"],
+      ["report", "web"],
+    ]) {
+      const text = await lab.user.mustRun("terok-shield", form);
+      expect(text).toMatch(/quoted/);
+      expect(text.replaceAll("×", "")).toMatch(/^[\n\x20-\x7e]+$/);
+    }
+    const pretty = ["logs", "--container", "web", "--pretty", "--only", "names", "-n", String(names.length)];
+    expect((await lab.user.mustRun("terok-shield", pretty)).trim().split("\n")).toHaveLength(names.length);
     // What was cut out of the middle of a name is no line of its own.
     expect(await ask("after.test")).toBe("rcode 5");
     expect((await awaitEvents(names.length + 1, isName, before)).at(-1)).toMatchObject({

@@ -185,6 +185,11 @@ describe("watch in a pipe", () => {
     expect(await watch.finished).toMatchObject({ exitCode: 0, stderr: "" });
     const events = watch.lines().map(parseShieldEvent);
     expect(events).not.toContain(undefined);
+    const published = `${installedShield()}/lib/node_modules/terok-shield/dist/shield-event.schema.json`;
+    const schema = await readFile(published, "utf8");
+    expect(schema).toBe(
+      await readFile(new URL("../../packages/audit/shield-event.schema.json", import.meta.url), "utf8"),
+    );
     expect(
       events.filter((event) => event?.action === "packet" && event.address === "198.18.66.7"),
     ).toHaveLength(5);

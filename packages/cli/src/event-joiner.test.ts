@@ -59,6 +59,11 @@ describe("where lines can be replaced", () => {
     ["two notes are two, even the same", [note("x"), note("x")], ["add note 1", "add note 1"]],
     ["no line is replaced from below another", [A, note("x"), A], ["add 1 1", "add note 1", "add 1 1"]],
     ["names, too", [name("evil.test"), name("evil.test")], ["add evil.test 1", "replace evil.test 2"]],
+    [
+      "whichever kind of address is asked for, and nothing else",
+      [name("evil.test"), name("evil.test", "AAAA"), name("evil.test", "TXT")],
+      ["add evil.test 1", "replace evil.test 2", "add evil.test 1"],
+    ],
   ] satisfies [string, (ShieldEvent | number)[], string[]][])("%s", (_, steps, lines) => {
     expect(join(true, steps)).toEqual(lines);
   });

@@ -280,6 +280,7 @@ describe("a flood", () => {
     await web.mustShield("allow", "198.18.5.5");
     expect(await flood("packets", "100000")).toEqual({ sent: 100_000, refused: 100_000 });
     expect(await counted("refused_blocked")).toBe(100_000);
+    const askedBefore = await counted("dns_asked");
     let refused = 0;
     for (const parent of ["flood.test", "wild.test"]) {
       const names = await flood("names", "10000", parent);
@@ -289,6 +290,7 @@ describe("a flood", () => {
       refused += names.refused;
     }
     expect(await counted("refused_queries")).toBe(refused);
+    expect((await counted("dns_asked")) - askedBefore).toBe(20_000 - refused);
     // A connection may ask a hundred times, and is refused without a word, so only the kernel knows how many were.
     expect(await flood("connections", "2000", "flood.test")).toMatchObject({ sent: 2000 });
     const connections = (await counted("refused_queries")) - refused;

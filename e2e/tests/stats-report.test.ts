@@ -34,7 +34,7 @@ interface Stats {
       readonly allowedConnections: number;
       readonly bypassedConnections: number;
       readonly refusedPackets: Readonly<Record<"blocked" | "denied" | "private", number>>;
-      readonly dns: Readonly<Record<"answered" | "missing" | "refused" | "overLimit", number>>;
+      readonly dns: Readonly<Record<"asked" | "answered" | "missing" | "refused" | "overLimit", number>>;
     };
   };
   readonly sets: readonly { readonly name: string; readonly elements: number; readonly limit?: number }[];
@@ -106,11 +106,11 @@ describe("stats", () => {
       [["api", "good", "test"], "rcode 3", 2],
       [["evil", "test"], "rcode 5", 4],
     ] as const) {
-      for (let asked = 0; asked < count; asked++) expect(await ask(...name)).toEqual([said]);
+      for (let nth = 0; nth < count; nth++) expect(await ask(...name)).toEqual([said]);
     }
-    const { answered, missing, refused, overLimit } = before.traffic.dns;
+    const { asked, answered, missing, refused, overLimit } = before.traffic.dns;
     expect((await stats()).counted.traffic.dns).toEqual({
-      ...{ answered: answered + 3, missing: missing + 2, refused: refused + 4, overLimit },
+      ...{ asked: asked + 9, answered: answered + 3, missing: missing + 2, refused: refused + 4, overLimit },
     });
   });
 

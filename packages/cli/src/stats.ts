@@ -1,5 +1,11 @@
 import { PACKET_VERDICTS, type PacketVerdict } from "@terok-shield/audit";
-import { ANSWER_COUNTERS, QUERY_COUNTER, type SetSize, VERDICT_COUNTERS } from "@terok-shield/nft-ruleset";
+import {
+  ANSWER_COUNTERS,
+  ASKED_COUNTER,
+  QUERY_COUNTER,
+  type SetSize,
+  VERDICT_COUNTERS,
+} from "@terok-shield/nft-ruleset";
 import type { ContainerStatus } from "./commands/status.ts";
 
 /** What the kernel counted in one run of a container. */
@@ -15,14 +21,16 @@ export interface TrafficCounts {
   readonly dns: DnsCounts;
 }
 
-/** Answers of the container's resolver over UDP; the shield's own checks of it are among them. */
+/** Of the container's resolver, over UDP; the shield's own checks of it are among them. */
 export interface DnsCounts {
+  /** Queries that went on to it. What is neither of the next three had no answer, or told of a failure. */
+  readonly asked: number;
   readonly answered: number;
   /** No such name. */
   readonly missing: number;
   /** By policy. */
   readonly refused: number;
-  /** Queries that were too many to be answered. */
+  /** Queries that were too many to go on to it. */
   readonly overLimit: number;
 }
 
@@ -73,6 +81,7 @@ export function summariseCounters(counters: Counters): TrafficCounts {
       }),
     ) as Record<PacketVerdict, number>,
     dns: {
+      asked: packets(ASKED_COUNTER),
       answered: packets(ANSWER_COUNTERS.answered.counter),
       missing: packets(ANSWER_COUNTERS.missing.counter),
       refused: packets(ANSWER_COUNTERS.refused.counter),

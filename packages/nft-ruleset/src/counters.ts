@@ -10,6 +10,9 @@ export const VERDICT_COUNTERS = {
 /** Queries that were too many for the container's resolver. */
 export const QUERY_COUNTER = "refused_queries";
 
+/** Queries over UDP that went on to the container's resolver. */
+export const ASKED_COUNTER = "dns_asked";
+
 /** What the container's resolver said over UDP, by the answers' response codes (RFC 1035, section 4.1.1). */
 export const ANSWER_COUNTERS = {
   answered: { counter: "dns_answered", responseCode: 0 },
@@ -23,5 +26,6 @@ export const COUNTERS: readonly string[] = [
   ...Object.values(VERDICT_COUNTERS).map(({ counted }) => counted),
   ...Object.values(VERDICT_COUNTERS).map(({ logged }) => logged),
   QUERY_COUNTER,
+  ASKED_COUNTER,
   ...Object.values(ANSWER_COUNTERS).map(({ counter }) => counter),
 ];

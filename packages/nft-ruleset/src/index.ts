@@ -1,4 +1,4 @@
-export { ANSWER_COUNTERS, QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
+export { ANSWER_COUNTERS, ASKED_COUNTER, QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
 export type {
   Destination,
   EgressPolicy,

@@ -34,6 +34,7 @@ describe("readLiveSets", () => {
       "logged_denied",
       "logged_private",
       "refused_queries",
+      "dns_asked",
       "dns_answered",
       "dns_missing",
       "dns_refused",

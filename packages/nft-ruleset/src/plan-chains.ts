@@ -1,4 +1,4 @@
-import { ANSWER_COUNTERS, QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
+import { ANSWER_COUNTERS, ASKED_COUNTER, QUERY_COUNTER, VERDICT_COUNTERS } from "./counters.ts";
 import type { EgressPolicy, LearnedScope, ShieldMode } from "./egress-policy.ts";
 import type { IpRange } from "./ip-range.ts";
 import { learnedMark, MARK, queryMark } from "./marks.ts";
@@ -117,7 +117,7 @@ function outputRules(plan: Plan): Rule[] {
   const { policy, mode, sets } = plan;
   if (mode.kind === "block") {
     return [
-      ...excessQueries(policy),
+      ...limitQueries(policy),
       ...forwardedRules(policy),
       [outputInterface("lo"), accept],
       [goto("refuse_blocked")],
@@ -127,7 +127,7 @@ function outputRules(plan: Plan): Rule[] {
     [ipOptionExists("lsrr"), goto("refuse_blocked")],
     [ipOptionExists("ssrr"), goto("refuse_blocked")],
     [routingHeaderExists(), goto("refuse_blocked")],
-    ...excessQueries(policy),
+    ...limitQueries(policy),
     ...queriesToResolver(policy),
     [outputInterface("lo"), accept],
     [hopLimit(255), icmpv6Type(NEIGHBOUR_DISCOVERY), accept],
@@ -170,11 +170,12 @@ function publishedPorts(published: EgressPolicy["published"], protocol: Transpor
 }
 
 /** The resolver works for the container at its owner's expense: so many queries a second, and TCP connections for them. */
-function excessQueries({ upstream }: EgressPolicy): Rule[] {
+function limitQueries({ upstream }: EgressPolicy): Rule[] {
   if (upstream === undefined) return [];
   const refused = [countWith(QUERY_COUNTER), drop];
   return [
     [outputInterface("lo"), destinationPort("udp", [53]), overRate(100, 2000), ...refused],
+    [outputInterface("lo"), destinationPort("udp", [53]), countWith(ASKED_COUNTER)],
     // Each makes dnsmasq fork, and may ask a hundred times.
     [
       outputInterface("lo"),

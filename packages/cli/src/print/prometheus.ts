@@ -79,6 +79,12 @@ const METRICS: readonly Metric[] = [
       PACKET_VERDICTS.map((verdict) => [{ verdict }, counted?.traffic.unlisted[verdict]]),
   },
   {
+    name: "terok_shield_dns_queries_total",
+    type: "counter",
+    help: "Queries over UDP that went on to the container's resolver.",
+    samples: ({ counted }) => [[{}, counted?.traffic.dns.asked]],
+  },
+  {
     name: "terok_shield_dns_answers_total",
     type: "counter",
     help: "Answers of the container's resolver over UDP; the shield's own checks of it are among them.",

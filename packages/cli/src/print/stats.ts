@@ -45,8 +45,11 @@ function notesOn({ tier, revision, mode, counted, sets }: ContainerStats): strin
   ];
 }
 
-function renderDns({ answered, missing, refused, overLimit }: DnsCounts): string {
-  const counts = [`${answered} answered`, `${missing} no such name`, `${refused} refused`];
+function renderDns({ asked, answered, missing, refused, overLimit }: DnsCounts): string {
+  const counts = [
+    `${asked} asked`,
+    ...[`${answered} answered`, `${missing} no such name`, `${refused} refused`],
+  ];
   return [...counts, ...(overLimit > 0 ? [`${overLimit} over the limit`] : [])].join(", ");
 }
 

@@ -31,7 +31,10 @@ const ALLOWED = [
   "tcp,2001:2::aaaa,80",
   "udp,2001:2::aaaa,9000",
 ];
-const COUNTERS = ["allowed", "refused_blocked", "refused_denied", "refused_private", "logged_denied"];
+const COUNTERS = [
+  ...["allowed", "refused_blocked", "refused_denied", "refused_private", "logged_denied"],
+  ...["dns_asked", "dns_answered", "dns_missing", "dns_refused"],
+];
 const DENIED = [
   ["deny_v4", "198.18.1.1"],
   ["deny_v6", "2001:2::aaaa"],

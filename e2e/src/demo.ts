@@ -82,7 +82,18 @@ const STEPS: readonly Step[] = [
   {
     shows: "What it tried is in the log, with the command that would let it through.",
     command: ["terok-shield", "logs", "--container", "demo", "--only", "refused", "--pretty"],
-    expects: /blocked .*198\.18\.66\.66.*\(terok-shield allow demo [\s\S]*evil\.test/,
+    // Names have whole seconds, so either may come first.
+    expects: /^(?=[\s\S]*blocked .*198\.18\.66\.66.*\(terok-shield allow demo )(?=[\s\S]*evil\.test)/,
+  },
+  {
+    shows: "The kernel's rules say why.",
+    command: ["terok-shield", "explain", "demo", "198.18.66.66:80"],
+    expects: /refused: no entry names it/,
+  },
+  {
+    shows: "A profile can be made of what it tried; what had better stay closed is set apart.",
+    command: ["terok-shield", "learn", "demo"],
+    expects: /\+198\.18\.66\.66:80\/tcp[\s\S]*Set apart[\s\S]*169\.254\.169\.254/,
   },
   {
     shows: "What happened to it, too.",

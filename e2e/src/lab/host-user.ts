@@ -115,7 +115,9 @@ export function hostUser(machine: Machine, account: "ordinary" | "root"): HostUs
 
   async function run(file: string, args?: readonly string[], options: RunOptions = {}): Promise<Finished> {
     const { running, written, finished } = start(file, args, options);
-    running.stdin.end(options.stdin);
+    // Whoever sits at a terminal does not go away: its end would be a key that was pressed, and may be shown.
+    if (options.tty === true) running.stdin.write(options.stdin ?? "");
+    else running.stdin.end(options.stdin);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const timer = new AbortController();
     const result = await Promise.race([finished, setTimeout(timeoutMs, undefined, { signal: timer.signal })]);

@@ -189,8 +189,10 @@ test("destroying a lab with running containers leaves nothing of it", async () =
   const mounts = await readFile("/proc/self/mounts", "utf8");
   const lab = await createLab();
   await lab.user.mustRun("podman", ["run", "--detach", ...NETWORK, ...lab.imageArgs, "sleep", "1000"]);
-  const names = (await lab.user.processes()).map(({ name }) => name);
-  expect(names).toEqual(expect.arrayContaining(["conmon", "slirp4netns", "sleep"]));
+  await until("the container runs its program", async () => {
+    const names = (await lab.user.processes()).map(({ name }) => name);
+    return ["conmon", "slirp4netns", "sleep"].every((name) => names.includes(name));
+  });
   const namespaces = await namespacesOfUser(lab.user.uid);
   expect(namespaces.size).toBeGreaterThan(0);
   expect(await labCgroups(process.pid)).toHaveLength(1);

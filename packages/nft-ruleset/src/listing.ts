@@ -16,7 +16,7 @@ export function expectedListing(policy: EgressPolicy, mode: ShieldMode): Listing
   return plannedListing(planRuleset(policy, mode));
 }
 
-export function plannedListing({ sets, chains }: Ruleset): Listing {
+function plannedListing({ sets, chains }: Ruleset): Listing {
   return joinListing(plannedSets(sets), plannedChains(chains));
 }
 

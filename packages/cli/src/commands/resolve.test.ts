@@ -47,7 +47,7 @@ async function makePrepared(): Promise<Machine> {
       }
       if (stdin !== undefined) transactions.push(stdin);
       const { policy, mode } = composePolicy(await readContainerState(host, WEB), host.moment());
-      return { stdout: stdin === undefined ? renderKernelListing(policy, mode) : "" };
+      return { stdout: args.join(" ").includes("list ruleset") ? renderKernelListing(policy, mode) : "" };
     },
   };
   await prepare(host, { container: "web", profiles: ["mine"] });

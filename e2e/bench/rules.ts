@@ -1,8 +1,21 @@
+import {
+  type EgressPolicy,
+  parseIpRange,
+  renderRulesetInParts,
+} from "../../packages/nft-ruleset/src/index.ts";
 import { type BenchLab, sleeping, timeCommands, writeProfile } from "./bench-lab.ts";
 import { type Figure, median, type Section } from "./figure.ts";
 
 const SIZES = [10, 1_000, 10_000, 100_000];
 const PACKETS = 200_000;
+const POLICY: EgressPolicy = {
+  revision: 1,
+  allow: [],
+  deny: [],
+  learned: { kind: "by-resolver", timeoutSeconds: 7200, scopes: [], queryGeneration: 1, flowGeneration: 1 },
+  reserved: [],
+  published: [],
+};
 
 /** Sends UDP packets, and prints how many nanoseconds one takes. */
 const SEND = `
@@ -34,15 +47,21 @@ echo "$(((ended - began) / 1000)) $(python3 -c "$2" "$3")"
 export async function measureRules(bench: BenchLab): Promise<Section> {
   const { lab, rounds } = bench;
   for (const size of SIZES) {
-    const spread = Array.from({ length: size - 1 }, (_, index) => address(index * 2));
-    await writeProfile(lab, `rules-${size}`, ["198.18.1.1", ...spread]);
+    await writeProfile(lab, `rules-${size}`, addresses(size));
   }
-  const generated = await timeCommands(
+  const prepared = await timeCommands(
     { lab, rounds: Math.min(rounds, 5) },
     SIZES.map((size) => ({
-      name: `generate ${size}`,
+      name: `prepare ${size}`,
       command: ["terok-shield", "prepare", `rules-${size}`, "--profiles", `rules-${size}`],
     })),
+  );
+  const generated = SIZES.map(
+    (size): Figure => ({
+      name: `generate ${size}`,
+      unit: "ms",
+      values: Array.from({ length: rounds }, () => generateMilliseconds(size)),
+    }),
   );
   for (const size of SIZES) {
     const file = `${lab.user.home}/.local/state/terok/shield/containers/rules-${size}/ruleset.nft`;
@@ -79,8 +98,9 @@ export async function measureRules(bench: BenchLab): Promise<Section> {
   return {
     title: "Rules",
     about:
-      "Allowed IPv4 addresses, none beside another. To generate is `terok-shield prepare` as a whole; to load is `nft -f` of each transaction into an empty network namespace. A packet is a `send` of UDP from Python to an allowed address, through the rules to a wire at whose end nobody takes it, in µs.",
+      "Allowed IPv4 addresses, none beside another. `prepare` is the whole command: profile, state, rules and their listing. To generate is addresses in, nft text out, in one process; to load is `nft -f` of each transaction into an empty network namespace. A packet is a `send` of UDP from Python to an allowed address, through the rules to a wire at whose end nobody takes it, in µs.",
     figures: [
+      ...prepared,
       ...generated,
       ...loaded,
       whole,
@@ -95,6 +115,14 @@ export async function measureRules(bench: BenchLab): Promise<Section> {
       ...(await measureOneMore(bench)),
     ],
   };
+}
+
+function generateMilliseconds(size: number): number {
+  const texts = addresses(size);
+  const began = performance.now();
+  const allow = texts.map((text) => ({ range: parseIpRange(text) }));
+  renderRulesetInParts({ ...POLICY, allow }, { kind: "up" });
+  return performance.now() - began;
 }
 
 /** One more address for a running container that has many. */
@@ -122,6 +150,11 @@ async function measureOneMore(bench: BenchLab): Promise<Figure[]> {
       target: { most: 100 },
     },
   ];
+}
+
+/** The one that packets are sent to, and others. */
+function addresses(size: number): string[] {
+  return ["198.18.1.1", ...Array.from({ length: size - 1 }, (_, index) => address(index * 2))];
 }
 
 /** Of 11.0.0.0/8 and what follows. */

@@ -43,6 +43,17 @@ export interface Composition {
  * Throws nothing: what cannot be said to dnsmasq stays closed.
  */
 export function composePolicy(state: ContainerState, moment: Moment): Composition {
+  const known = composed.get(state);
+  if (known?.moment === moment) return known.composition;
+  const composition = compose(state, moment);
+  composed.set(state, { moment, composition });
+  return composition;
+}
+
+/** A command asks for the same several times. States do not change. */
+const composed = new WeakMap<ContainerState, { moment: Moment; composition: Composition }>();
+
+function compose(state: ContainerState, moment: Moment): Composition {
   const names = state.tier === "dnsmasq" ? composeNames(state, moment) : composeResolved(state, moment);
   const { allow, deny, timed } = composeRanges(state, moment);
   const timedAllow = [...timed.allow, ...names.timedAllow];

@@ -38,7 +38,16 @@ export function plannedChains(chains: Ruleset["chains"]): Listing {
 }
 
 export function plannedSets(sets: Ruleset["sets"]): Listing {
-  return canonicalListing(sets.map((set) => ({ set: { ...IN_TABLE, ...listSet(set) } })));
+  return sets.map(plannedSet);
+}
+
+/** A set may have 100 000 elements, and is compared with the kernel's after it was written down for the next start. */
+const plannedLines = new WeakMap<PlannedSet, string>();
+
+function plannedSet(set: PlannedSet): string {
+  const line = plannedLines.get(set) ?? canonicalLine({ set: { ...IN_TABLE, ...listSet(set) } });
+  plannedLines.set(set, line);
+  return line;
 }
 
 /**

@@ -7,7 +7,16 @@ import { PRIVATE_RANGES } from "./special-ranges.ts";
 import { FAMILIES, type Family } from "./statement.ts";
 
 /** Sets that a policy has no use for are not there. What has ended keeps its set until the policy drops it. */
-export function planPolicySets(policy: EgressPolicy): PlannedSet[] {
+export function planPolicySets(policy: EgressPolicy): readonly PlannedSet[] {
+  const sets = planned.get(policy) ?? plan(policy);
+  planned.set(policy, sets);
+  return sets;
+}
+
+/** The same policy is rendered, listed and changed from. Policies do not change. */
+const planned = new WeakMap<EgressPolicy, readonly PlannedSet[]>();
+
+function plan(policy: EgressPolicy): readonly PlannedSet[] {
   const { allow, deny, learned, timed = { allow: [], deny: [], lift: [] } } = policy;
   const destinations: DestinationSets[] = [
     { name: "deny", entries: deny, pieces: permanentPieces(deny) },

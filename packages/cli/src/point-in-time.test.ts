@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { parsePointInTime } from "./point-in-time.ts";
+import { ShieldError } from "./shield-error.ts";
 
 vi.stubEnv("TZ", "Europe/Berlin");
 
@@ -31,4 +33,38 @@ test.each([
   "2026-11-24T05:30:07Z; x",
 ])("%j is no time", (text) => {
   expect(() => parsePointInTime(text, NOW)).toThrow(`${JSON.stringify(text)} is n`);
+});
+
+test.each(["2026-02-30", "2026-04-31T10:15", "2027-02-29T00:00:00Z", "2026-04-31T00:00+02:00"])(
+  "%s is on no calendar, and not some other day",
+  (text) => {
+    expect(() => parsePointInTime(text, NOW)).toThrow(`${JSON.stringify(text)} is no time`);
+  },
+);
+
+test("any time reads as it was written", () => {
+  const time = fc.date({ min: new Date(0), max: new Date("2100-01-01"), noInvalidDate: true });
+  fc.assert(
+    fc.property(time, (date) => {
+      expect(parsePointInTime(date.toISOString(), NOW)).toEqual(date);
+      expect(parsePointInTime(date.toISOString().replace("T", " "), NOW)).toEqual(date);
+    }),
+  );
+});
+
+test("whatever the text, it is a time or a usage error", () => {
+  const digits = fc.stringMatching(
+    /^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(Z|\+[0-9]{2}:[0-9]{2})?)?$/,
+  );
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: "binary" }), digits), (text) => {
+      try {
+        expect(parsePointInTime(text, NOW).getTime()).not.toBeNaN();
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShieldError);
+        expect(error).toMatchObject({ code: "usage" });
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Counters, findLeftOut, parseCounterLine } from "./counter-snapshot.ts";
 import { sampledEventSchema } from "./shield-event.ts";
@@ -105,4 +106,31 @@ describe("what was left out", () => {
   ])("is nothing when %s", (_, counters, before) => {
     expect(find(counters, before)).toBeUndefined();
   });
+});
+
+test("whatever the line, it is none or counts of names that counters have, at a time in its only spelling", () => {
+  const name = fc.constantFrom("allowed", "logged_denied", "__proto__", "constructor", "A", "");
+  const counts = fc.dictionary(name, fc.oneof(fc.jsonValue(), fc.tuple(fc.integer(), fc.maxSafeNat())));
+  const line = fc.oneof(
+    fc.string({ unit: "binary" }).map((text) => `{"ts":${text}`),
+    fc
+      .record({
+        ts: fc.oneof(fc.constant(ts), fc.string(), fc.jsonValue()),
+        counters: counts,
+        before: counts,
+      })
+      .map((value) => JSON.stringify(value)),
+  );
+  fc.assert(
+    fc.property(line, (text) => {
+      const snapshot = parseCounterLine(text);
+      if (snapshot === undefined) return;
+      expect(new Date(snapshot.ts).toISOString()).toBe(snapshot.ts);
+      for (const [key, { packets, bytes }] of Object.entries({ ...snapshot.before, ...snapshot.counters })) {
+        expect(key).toMatch(/^[a-z][a-z0-9_]*$/);
+        expect([packets, bytes].every((count) => Number.isSafeInteger(count) && count >= 0)).toBe(true);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });

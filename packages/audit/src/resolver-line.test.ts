@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseResolverLine, resolveClock } from "./resolver-line.ts";
 
@@ -71,4 +72,51 @@ describe("a clock without a year shows the newest time that can be meant", () =>
   test.each(["Nov 31 06:06:07", "Xyz 24 06:06:07", "Feb 30 00:00:00", ""])("%j is none", (text) => {
     expect(resolveClock(text, Date.parse("2026-11-24T06:06:08Z"))).toBeUndefined();
   });
+});
+
+test("whatever a name holds, its query is read as that name, and nothing else in it", () => {
+  const name = fc.oneof(
+    fc.string({ unit: "grapheme-ascii" }),
+    fc.constantFrom(
+      "config error is REFUSED",
+      "x from 1.2.3.4",
+      "reply a is 1.2.3.4",
+      "a]: 8 127.0.0.1/1 query[A] b",
+    ),
+  );
+  fc.assert(
+    fc.property(name, (asked) => {
+      expect(ofQuery(`query[A] ${asked} from 127.0.0.1`)).toEqual({
+        clock,
+        kind: "query",
+        query,
+        name: asked,
+        type: "A",
+      });
+    }),
+  );
+});
+
+test("any text is none or a line with its clock", () => {
+  const part = fc.constantFrom(
+    "query[A] ",
+    "reply ",
+    " is ",
+    "config ",
+    " from ",
+    "127.0.0.1",
+    "]: ",
+    "NXDOMAIN",
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(part).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(text, (rest) => {
+      const line = parse(rest);
+      expect(line === undefined || line.clock === clock).toBe(true);
+      expect(parseResolverLine(rest)).toBeUndefined();
+    }),
+  );
 });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cleanText } from "./clean-text.ts";
 import { isRefused, parseShieldEvent, type ShieldEvent } from "./shield-event.ts";
@@ -66,4 +67,28 @@ test.each([
   ["half \ud83d", "half \\u{d83d}"],
 ])("%j is shown as %s", (text, shown) => {
   expect(cleanText(text)).toBe(shown);
+});
+
+test("whatever the line, it is no event or one that reads the same when it was written again", () => {
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom<unknown>(...Object.values({ ...PACKET, ...NAME, ...SAMPLED })),
+  );
+  const changed = fc
+    .tuple(
+      fc.constantFrom<object>(PACKET, NAME, SAMPLED, NOTE),
+      fc.dictionary(fc.constantFrom("action", "verdict", "port", "uid", "leftOut", "__proto__"), value),
+    )
+    .map(([event, change]) => JSON.stringify({ ...event, ...change }));
+  let events = 0;
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.json(), changed), (line) => {
+      const event = parseShieldEvent(line);
+      if (event === undefined) return;
+      events += 1;
+      expect(parseShieldEvent(JSON.stringify(event))).toEqual(event);
+    }),
+    { numRuns: 1000 },
+  );
+  expect(events).toBeGreaterThan(20);
 });

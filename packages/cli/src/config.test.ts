@@ -1,4 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { stringify } from "yaml";
 import { type Config, parseConfig } from "./config.ts";
 import { ShieldError } from "./shield-error.ts";
 
@@ -133,4 +135,77 @@ describe("a wrong file is refused, and the complaint names the place and the val
   ])("%j", (text, message) => {
     expect(() => parseConfig(text, "config.yml")).toThrow(new ShieldError(message, { code: "usage" }));
   });
+});
+
+test("whatever the file holds, it is a complete configuration or a usage error that names the file", () => {
+  const key = fc.constantFrom(
+    "mode",
+    "dns",
+    "audit",
+    "loopback_ports",
+    "default_profiles",
+    "network",
+    "__proto__",
+  );
+  const part = fc.oneof(
+    key.map((name) => `${name}: `),
+    fc.constantFrom(
+      "\n",
+      "  ",
+      "- ",
+      "{",
+      "}",
+      "[",
+      "]",
+      "&a ",
+      "*a",
+      "!!str ",
+      "|",
+      ">",
+      '"',
+      "'",
+      "%",
+      "---",
+      "\t",
+      "443",
+      "~",
+    ),
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(part, { maxLength: 12 }).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(text, (content) => {
+      try {
+        expect(Object.keys(parseConfig(content, "config.yml")).sort()).toEqual(Object.keys(DEFAULTS).sort());
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShieldError);
+        expect(error).toMatchObject({ code: "usage" });
+        expect((error as Error).message).toMatch(/^config\.yml/);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("what is configured is read as it was written", () => {
+  const config = fc.record({
+    mode: fc.constantFrom("hook", "auto"),
+    default_profiles: fc.array(fc.stringMatching(/^[a-z0-9][a-z0-9_-]{0,9}$/)),
+    loopback_ports: fc.array(fc.integer({ min: 1, max: 65_535 })),
+    audit: fc.record({ enabled: fc.boolean() }),
+    network: fc.constantFrom("auto", "slirp4netns", "pasta"),
+    dns: fc.record({
+      tier: fc.constantFrom("auto", "dnsmasq", "dig", "getent"),
+      timeout_seconds: fc.integer({ min: 1, max: 86_400 }),
+    }),
+    allow_public_suffix_wildcards: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(config, (written) => {
+      expect(parseConfig(stringify(written), "config.yml")).toEqual(written);
+      expect(parseConfig(JSON.stringify(written), "config.yml")).toEqual(written);
+    }),
+  );
 });

@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { parse } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { type ConfigFile, mergeHooksDirectories, renderHooksDropIn } from "./containers-conf.ts";
+import { ShieldError } from "./shield-error.ts";
 
 const BUILT_IN = ["/usr/share/containers/oci/hooks.d"];
 
@@ -100,4 +102,47 @@ describe("the drop-in", () => {
       engine: { hooks_dir: [directory, "/ours"] },
     });
   });
+});
+
+test("the drop-in reads back as the directories that were written, whatever they are called", () => {
+  const directory = fc.string({ unit: "grapheme", minLength: 1 }).map((name) => `/${name}`);
+  fc.assert(
+    fc.property(fc.uniqueArray(directory), directory, (before, own) => {
+      const { directories } = mergeHooksDirectories(BUILT_IN, files(renderHooksDropIn(before, own)));
+      expect(directories).toEqual([...before.filter((each) => each !== own), own]);
+    }),
+  );
+});
+
+test("whatever a file holds, it is read or is a ShieldError that names the file", () => {
+  const part = fc.constantFrom(
+    "[engine]",
+    "\n",
+    "hooks_dir",
+    "=",
+    "[",
+    "]",
+    '"/a"',
+    "{append=true}",
+    ",",
+    "'",
+    "#",
+    "\0",
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(part, { maxLength: 12 }).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(text, (content) => {
+      try {
+        const { directories } = mergeHooksDirectories(BUILT_IN, files(content));
+        expect(directories.every((each) => typeof each === "string")).toBe(true);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShieldError);
+        expect((error as Error).message).toMatch(/^\/etc\/1\.conf[:,]/);
+      }
+    }),
+    { numRuns: 1000 },
+  );
 });

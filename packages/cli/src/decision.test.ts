@@ -1,3 +1,5 @@
+import { renderEntry } from "@terok-shield/profiles";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decisionOf, entryOf } from "../testing/test-state.ts";
 import { lifts, parseTarget } from "./decision.ts";
@@ -51,4 +53,43 @@ describe("a temporary allow lifts the permanent deny of the very same entry", ()
   ])("%s, %s: %s", (allow, deny, expected) =>
     expect(lifts(decisionOf(allow), decisionOf(deny))).toBe(expected),
   );
+});
+
+test("whatever an operator writes, it is a usage error or an entry, which its only spelling names again", () => {
+  const part = fc.constantFrom(
+    "*.",
+    "good",
+    ".test",
+    "1.2.3.4",
+    "::",
+    "ffff",
+    "[",
+    "]",
+    ":",
+    "8",
+    "-",
+    "/",
+    "udp",
+    "\u001b",
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(part, { maxLength: 8 }).map((parts) => parts.join("")),
+  );
+  const options = { allowPublicSuffixWildcards: true };
+  let entries = 0;
+  fc.assert(
+    fc.property(text, (written) => {
+      try {
+        const entry = parseTarget(written, options);
+        entries += 1;
+        expect(parseTarget(renderEntry(entry), options)).toEqual(entry);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShieldError);
+        expect((error as Error).message).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+      }
+    }),
+    { numRuns: 2000 },
+  );
+  expect(entries).toBeGreaterThan(20);
 });

@@ -1,4 +1,5 @@
 import type { ShieldEvent } from "@terok-shield/audit";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EVENT_KINDS, parseEventFilter } from "./event-filter.ts";
 import { ShieldError } from "./shield-error.ts";
@@ -43,5 +44,22 @@ test.each(["", "blockd", "blocked,", "toString", "__proto__", "\u001b[31m"])("%j
       `There are no events of the kind ${JSON.stringify(kind.split(",").at(-1))}. There are ${EVENT_KINDS.join(", ")}.`,
       { code: "usage" },
     ),
+  );
+});
+
+test("whatever is named, it is a usage error or shows something", () => {
+  const kind = fc.oneof(fc.constantFrom(...EVENT_KINDS), fc.constantFrom("valueOf", ",", ""), fc.string());
+  fc.assert(
+    fc.property(fc.array(kind, { minLength: 1, maxLength: 4 }), (kinds) => {
+      const isKnown = kinds
+        .join(",")
+        .split(",")
+        .every((each) => EVENT_KINDS.includes(each));
+      if (!isKnown) {
+        expect(() => parseEventFilter(kinds)).toThrow(expect.objectContaining({ code: "usage" }));
+        return;
+      }
+      expect(Object.values(EVENTS).some(parseEventFilter(kinds))).toBe(true);
+    }),
   );
 });

@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseExplainTarget } from "./explain-target.ts";
+import { ShieldError } from "./shield-error.ts";
 
 test.each([
   ["good.test", { kind: "name", name: "good.test", text: "good.test", protocols: ["tcp", "udp"] }],
@@ -22,3 +24,43 @@ test.each([
 ])("%s is none", (text, reason) => {
   expect(() => parseExplainTarget(text)).toThrow(reason);
 });
+
+test("whatever the text, it is a usage error or one destination, which its only spelling names again", () => {
+  const part = fc.constantFrom(
+    "good",
+    ".test",
+    "198.18.0.1",
+    "[2001:db8::1]",
+    "*",
+    ":",
+    "443",
+    "/tcp",
+    "/24",
+    "\0",
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(part, { maxLength: 5 }).map((parts) => parts.join("")),
+  );
+  let destinations = 0;
+  fc.assert(
+    fc.property(text, (written) => {
+      const target = targetOf(written);
+      if (target === undefined) return;
+      destinations += 1;
+      expect(parseExplainTarget(target.text)).toEqual(target);
+    }),
+    { numRuns: 1000 },
+  );
+  expect(destinations).toBeGreaterThan(10);
+});
+
+function targetOf(text: string) {
+  try {
+    return parseExplainTarget(text);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ShieldError);
+    expect(error).toMatchObject({ code: "usage" });
+    return undefined;
+  }
+}

@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { upstreamFor } from "./upstream.ts";
+import { isIpText } from "./ip-text.ts";
+import { parseUpstream, upstreamFor } from "./upstream.ts";
 
 test.each([
   [undefined, "10.0.2.3"],
@@ -37,3 +39,51 @@ test.each(["", "none", "169.254.1.1,--trace", "fe80::1%eth0"])(
     expect(() => upstreamFor({ kind: "pasta", dnsForward })).toThrow("is not an IP address");
   },
 );
+
+test("a resolver is an address, and a port where it is not 53", () => {
+  const address = fc.oneof(fc.ipV4(), fc.ipV6());
+  fc.assert(
+    fc.property(address, fc.integer({ min: 1, max: 65_535 }), (text, port) => {
+      expect(parseUpstream(text)).toEqual({ address: text, port: 53 });
+      expect(parseUpstream(`${text}#${port}`)).toEqual({ address: text, port });
+    }),
+  );
+});
+
+test.each([
+  "",
+  "10.0.2.3#",
+  "10.0.2.3#0",
+  "10.0.2.3#053",
+  "10.0.2.3#65536",
+  "10.0.2.3#53#53",
+  "10.0.2.3@53",
+  "good.test",
+  "#53",
+])("%j is not the address of a resolver", (text) => {
+  expect(() => parseUpstream(text)).toThrow(`${JSON.stringify(text)} is not the address of a resolver`);
+});
+
+test("whatever the text, it is refused by name or an address and a port, or a network of slirp4netns", () => {
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[0-9a-f.:#/]{0,20}$/));
+  fc.assert(
+    fc.property(text, (written) => {
+      const upstream = resultOf(() => parseUpstream(written));
+      expect(upstream === undefined || (isIpText(upstream.address) && upstream.port > 0)).toBe(true);
+      const resolver = resultOf(() => upstreamFor({ kind: "slirp4netns", cidr: written }));
+      expect(resolver === undefined || isIpText(resolver)).toBe(true);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+function resultOf<Value>(parse: () => Value): Value | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    expect((error as Error).message).toMatch(
+      /^".*" is not (the address of a resolver|a network of slirp4netns)/,
+    );
+    return undefined;
+  }
+}

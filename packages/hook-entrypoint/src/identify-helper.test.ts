@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { identifyHelper } from "./identify-helper.ts";
 
@@ -46,3 +47,26 @@ test.each<[string[]]>([
   [["node", "-c", "sleep 9", "terok-shield-timer", BUNDLE]],
   [["grep", "terok-shield-timer", BUNDLE]],
 ])("%j is no helper", (argv) => expect(identifyHelper(argv)).toBeUndefined());
+
+test("whatever the command line, it is no helper or one of a bundle with an absolute path", () => {
+  const word = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom(
+      "sh",
+      "-c",
+      "dnsmasq",
+      "ulogd",
+      "terok-shield-timer",
+      "terok-shield-keeper",
+      BUNDLE,
+      "toString",
+    ),
+    fc.constantFrom(`--conf-file=${BUNDLE}/dnsmasq.conf`, "--configfile=", "--conf-file=/", "/dnsmasq.conf"),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 5 }), (argv) => {
+      expect(identifyHelper(argv)?.bundle ?? "/").toMatch(/^\//);
+    }),
+    { numRuns: 1000 },
+  );
+});

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { findMarker, renderMarker, renderMarkerLine } from "./marker.ts";
 
@@ -43,3 +44,14 @@ test.each([
   renderMarkerLine(MARKER) + renderMarkerLine(MARKER),
   renderMarkerLine(MARKER) + renderMarkerLine(MARKER.replace("7", "8")),
 ])("%j has no marker, or more than one", (file) => expect(findMarker(file)).toBeUndefined());
+
+test("every marker is found in its file, and its line in no other text", () => {
+  const nonce = fc.stringMatching(/^[a-z0-9]{1,40}$/);
+  fc.assert(
+    fc.property(fc.maxSafeNat(), nonce, fc.string({ unit: "binary" }), (revision, random, others) => {
+      const marker = renderMarker(revision, random);
+      expect(findMarker(`${others}\n${renderMarkerLine(marker)}${others}`)).toBe(marker);
+      expect(findMarker(others)).toBeUndefined();
+    }),
+  );
+});

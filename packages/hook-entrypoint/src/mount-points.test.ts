@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseMountInfo } from "./mount-points.ts";
 
@@ -33,4 +34,34 @@ test("reads what this kernel says", () => {
   const mounts = parseMountInfo(readFileSync("/proc/self/mountinfo", "utf8"));
   expect(mounts.find(({ path }) => path === "/proc")).toMatchObject({ type: "proc" });
   expect(mounts.filter(({ path, type }) => !path.startsWith("/") || type === "")).toEqual([]);
+});
+
+test("a mount point is read as the kernel wrote it, whatever its path", () => {
+  const path = fc.string({ unit: "grapheme-ascii" }).map((name) => `/${name}`);
+  // The kernel escapes these four (show_mountinfo).
+  const escape = (text: string) =>
+    text.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  const optional = fc.array(fc.constantFrom("shared:1", "master:2", "propagate_from:3", "unbindable"));
+  fc.assert(
+    fc.property(path, path, optional, fc.boolean(), (at, root, fields, writable) => {
+      const line = [
+        "36",
+        "35",
+        "98:0",
+        escape(root),
+        escape(at),
+        writable ? "rw" : "ro",
+        ...fields,
+        "- ext4 /dev/x rw",
+      ];
+      expect(parseMountInfo(`${line.join(" ")}\n`)).toEqual([
+        { path: at, device: "98:0", root, type: "ext4", writable },
+      ]);
+    }),
+  );
+});
+
+test("no text makes it throw", () => {
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^([0-9:/ ro,\\-]{0,9} ){0,14}$/));
+  fc.assert(fc.property(text, (mountInfo) => void parseMountInfo(mountInfo)));
 });

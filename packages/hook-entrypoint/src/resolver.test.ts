@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseResolverRequest } from "./resolver.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
@@ -40,5 +41,25 @@ test.each<[string, string]>([
 ])("%j is no request", (text, reason) => {
   expect(() => parseResolverRequest(text)).toThrow(
     new ShieldRefusal(`the request on standard input ${reason}`),
+  );
+});
+
+test("whatever stands on standard input, it is names to ask for or a refusal of one line", () => {
+  const name = fc.oneof(fc.constantFrom("good.test", "*.test", "a b"), fc.jsonValue());
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.json(),
+    fc.array(name, { maxLength: 3 }).map((ask) => JSON.stringify({ ask })),
+  );
+  fc.assert(
+    fc.property(text, (request) => {
+      try {
+        for (const asked of parseResolverRequest(request).ask) expect(asked).toMatch(/^[\w.-]{1,253}$/);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShieldRefusal);
+        expect((error as Error).message).not.toMatch(/\p{Cc}/u);
+      }
+    }),
+    { numRuns: 500 },
   );
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { modes, policies } from "../testing/arbitrary-policies.ts";
 import { inKernel, inKernelEach, type KernelAnswer } from "../testing/in-kernel.ts";
+import { policyOfListing } from "../testing/policy-of-listing.ts";
 import {
   BY_RESOLVER,
   DOWN,
@@ -114,6 +115,19 @@ describe("in a network namespace of a real kernel", () => {
     for (const [index, [policy, mode]] of sample.entries()) {
       expect(answers[index]?.refusal).toBeUndefined();
       expectListed(answers[index]?.listing ?? "", policy, mode);
+    }
+  });
+
+  test("a policy that was loaded can be read back from the kernel, and is the same policy", () => {
+    // In a blackout the kernel has no rule that would tell of it.
+    const open = modes().filter(({ kind }) => kind !== "block");
+    const sample = fc
+      .sample(fc.tuple(policies(), open), { numRuns: 40, seed: 2 })
+      .map(([policy, mode]) => [inWholeSeconds(policy), mode] as const);
+    const answers = inKernelEach(sample.map(([policy, mode]) => [renderRuleset(policy, mode)]));
+    for (const [index, [policy, mode]] of sample.entries()) {
+      const readBack = { ...policyOfListing(answers[index]?.listing ?? ""), published: policy.published };
+      expect(renderRuleset(readBack, mode)).toBe(renderRuleset(policy, mode));
     }
   });
 
@@ -256,6 +270,22 @@ function expectListed(listing: string, policy: EgressPolicy, mode: ShieldMode): 
   const left =
     remainingSeconds === undefined ? {} : { remainingSeconds: expect.closeTo(remainingSeconds, -1) };
   expect(readShieldState(listing, policy)).toEqual({ ...mode, ...left });
+}
+
+/** Without what has ended or is lifted, of which the kernel holds nothing, and in the unit in which nft lists times. */
+function inWholeSeconds(policy: EgressPolicy): EgressPolicy {
+  const whole = <Timed extends { remainingSeconds?: number }>(entries: readonly Timed[]): Timed[] =>
+    entries.flatMap((entry) => {
+      const { remainingSeconds } = entry;
+      if (remainingSeconds === undefined) return [entry];
+      return remainingSeconds > 0 ? [{ ...entry, remainingSeconds: Math.floor(remainingSeconds) }] : [];
+    });
+  const { timed = { allow: [], deny: [] }, learned } = policy;
+  return {
+    ...policy,
+    timed: { allow: whole(timed.allow), deny: whole(timed.deny), lift: [] },
+    learned: learned.kind === "fixed" ? learned : { ...learned, scopes: whole(learned.scopes) },
+  };
 }
 
 function readGolden(name: string): string {

@@ -39,7 +39,7 @@ test("reads what this kernel says", () => {
 test("a mount point is read as the kernel wrote it, whatever its path", () => {
   const path = fc.string({ unit: "grapheme-ascii" }).map((name) => `/${name}`);
   // The kernel escapes these four (show_mountinfo).
-  const escape = (text: string) =>
+  const escaped = (text: string) =>
     text.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`);
   const optional = fc.array(fc.constantFrom("shared:1", "master:2", "propagate_from:3", "unbindable"));
   fc.assert(
@@ -48,8 +48,8 @@ test("a mount point is read as the kernel wrote it, whatever its path", () => {
         "36",
         "35",
         "98:0",
-        escape(root),
-        escape(at),
+        escaped(root),
+        escaped(at),
         writable ? "rw" : "ro",
         ...fields,
         "- ext4 /dev/x rw",

@@ -41,8 +41,8 @@ test("what is judged of a packet is what the kernel does with it, over policies,
     async (policy, mode, found, tried) => {
       await lab.reset();
       await lab.load(policy, mode, learnedIn(policy, mode, found));
+      const ruleset = readListedRuleset(await lab.listing());
       for (const [address, protocol, port] of tried) {
-        const ruleset = readListedRuleset(await lab.listing());
         await lab.counters();
         await lab.attempt(protocol, address, protocol === "icmp" ? {} : { to: [address, port] });
         const counted = await lab.counters();

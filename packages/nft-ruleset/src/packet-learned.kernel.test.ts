@@ -66,8 +66,7 @@ describe.each([4, 6] as const)("by IPv%i", (family) => {
 
       await lab.change({ policy: { learned: { ...BY_RESOLVER, flowGeneration: 2 } } });
       expect(await lab.ask("workload", "send", { id: silentToo, text: "x" })).toEqual({ error: "EPERM" });
-      await lab.ask("workload", "send", { id: silent, text: "x" });
-      expect(await lab.ask("workload", "receive", { id: silent })).toEqual({ error: "ECONNRESET" });
+      expect(await lab.echo(silent)).toEqual({ error: "ECONNRESET" });
       expect(await lab.echo(remembered)).toEqual({ value: "x" });
     });
   });
@@ -91,8 +90,7 @@ describe.each([4, 6] as const)("by IPv%i", (family) => {
 
       await lab.change({ mode: UP });
       for (const id of [flow, outsideOfScope]) {
-        await lab.ask("workload", "send", { id, text: "x" });
-        expect(await lab.ask("workload", "receive", { id })).toEqual({ error: "ECONNRESET" });
+        expect(await lab.echo(id)).toEqual({ error: "ECONNRESET" });
       }
       expect(await lab.attempt("tcp", bypassed)).toEqual({ error: refusal });
     });
@@ -128,8 +126,7 @@ add element inet terok_shield dns_1_v${family} { ${onPort} timeout 1800s expires
       await lab.load(POLICY, DOWN);
       const id = await lab.flow("tcp", bypassed);
       await lab.change({ policy: { deny: [to(bypassed)] } });
-      await lab.ask("workload", "send", { id, text: "x" });
-      expect(await lab.ask("workload", "receive", { id })).toEqual({ error: "ECONNRESET" });
+      expect(await lab.echo(id)).toEqual({ error: "ECONNRESET" });
       for (const mode of [{ ...DOWN, privateRanges: "open" } as const, UP]) {
         await lab.change({ mode });
         expect(await lab.attempt("tcp", bypassed)).toEqual({ error: refusal });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { parsePacketLine } from "./packet-line.ts";
 import { packetEventSchema } from "./shield-event.ts";
 
@@ -121,13 +122,9 @@ test("what follows a line that was cut off is read all the same", () => {
 test("whatever the fields hold, it is no event or one as the schema has it", () => {
   const keys = Object.keys(TCP);
   fc.assert(
-    fc.property(
-      fc.constantFrom(...keys),
-      fc.oneof(fc.jsonValue(), fc.string({ unit: "binary" })),
-      (key, value) => {
-        const event = parse({ ...TCP, [key]: value });
-        if (event !== undefined) expect(packetEventSchema.parse(event)).toEqual(event);
-      },
-    ),
+    fc.property(fc.constantFrom(...keys), fc.oneof(fc.jsonValue(), anyText()), (key, value) => {
+      const event = parse({ ...TCP, [key]: value });
+      if (event !== undefined) expect(packetEventSchema.parse(event)).toEqual(event);
+    }),
   );
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import type { AuditEvent } from "./audit-event.ts";
 import { renderAuditEventForHumans } from "./render-audit-event-for-humans.ts";
 
@@ -34,7 +35,7 @@ test.each<[AuditEvent, string]>([
 
 test("is one line that a terminal only prints", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.property(anyText(), (text) => {
       const event: AuditEvent = { ...base, container: text, action: "note", detail: text, addresses: [text] };
       expect(renderAuditEventForHumans(event)).toMatch(/^[^\p{C}\p{Zl}\p{Zp}]*$/u);
     }),

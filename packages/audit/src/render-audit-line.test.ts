@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { type AuditEvent, parseAuditLine } from "./audit-event.ts";
 import { MAXIMUM_LINE_BYTES, renderAuditLine } from "./render-audit-line.ts";
 
@@ -11,7 +12,7 @@ const NOTE: AuditEvent = {
   detail: "hello",
 };
 
-const text = (maxLength: number) => fc.string({ unit: "binary", maxLength });
+const text = (maxLength: number) => anyText({ maxLength });
 
 /** Events whose texts and lists have up to about this many characters and items. */
 function eventOf(maxLength: number): fc.Arbitrary<AuditEvent> {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { anyText } from "../testing/any-text.ts";
 import { renderComposeFile } from "./compose-file.ts";
 import { renderPodmanOptions } from "./podman-options.ts";
 import { planNetwork } from "./rootless-network.ts";
@@ -40,7 +41,7 @@ describe("every option but the hooks is in the service", () => {
 
   test.each(keys)("--%s in %s, whatever it holds", (option, key) => {
     const hostile = fc.oneof(
-      fc.string({ unit: "binary" }),
+      anyText(),
       fc.constantFrom(
         '"a,b"',
         "yes",

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
+import { anyText } from "../testing/any-text.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { ShieldError } from "./shield-error.ts";
 
@@ -172,7 +173,7 @@ test("whatever the file holds, it is a complete configuration or a usage error t
     ),
   );
   const text = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.array(part, { maxLength: 12 }).map((parts) => parts.join("")),
   );
   fc.assert(

@@ -1,6 +1,7 @@
 import { parseIpRange } from "@terok-shield/nft-ruleset";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { entryOf } from "../testing/test-state.ts";
 import {
   type ContainerState,
@@ -129,7 +130,7 @@ const state: fc.Arbitrary<ContainerState> = fc.record({
   request: fc.record({
     profiles: fc.array(fc.string()),
     published,
-    trustedMounts: fc.array(fc.string({ unit: "binary" })),
+    trustedMounts: fc.array(anyText()),
     network: fc.constantFrom("slirp4netns" as const, "pasta" as const),
     loopbackPorts: fc.array(port),
   }),

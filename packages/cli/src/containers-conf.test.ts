@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { parse } from "smol-toml";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { type ConfigFile, mergeHooksDirectories, renderHooksDropIn } from "./containers-conf.ts";
 import { ShieldError } from "./shield-error.ts";
 
@@ -130,7 +131,7 @@ test("whatever a file holds, it is read or is a ShieldError that names the file"
     "\0",
   );
   const text = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.array(part, { maxLength: 12 }).map((parts) => parts.join("")),
   );
   fc.assert(

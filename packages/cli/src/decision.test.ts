@@ -1,6 +1,7 @@
 import { renderEntry } from "@terok-shield/profiles";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { decisionOf, entryOf } from "../testing/test-state.ts";
 import { lifts, parseTarget } from "./decision.ts";
 import { ShieldError } from "./shield-error.ts";
@@ -73,7 +74,7 @@ test("whatever an operator writes, it is a usage error or an entry, which its on
     "\u001b",
   );
   const text = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.array(part, { maxLength: 8 }).map((parts) => parts.join("")),
   );
   const options = { allowPublicSuffixWildcards: true };

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { parseExplainTarget } from "./explain-target.ts";
 import { ShieldError } from "./shield-error.ts";
 
@@ -39,7 +40,7 @@ test("whatever the text, it is a usage error or one destination, which its only 
     "\0",
   );
   const text = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.array(part, { maxLength: 5 }).map((parts) => parts.join("")),
   );
   let destinations = 0;

@@ -3,6 +3,7 @@ import { coversRange, METADATA_ADDRESSES, PRIVATE_RANGES, parseIpRange } from "@
 import { coversEntry, parseProfile, renderEntry } from "@terok-shield/profiles";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { entryOf } from "../testing/test-state.ts";
 import { canonicaliseRange } from "./decision.ts";
 import { MOST_PROPOSED, type PresentPolicy, proposeProfile } from "./learn.ts";
@@ -245,7 +246,7 @@ const name = fc.oneof(
   fc
     .tuple(label, fc.constantFrom("good.test", "other.test", "co.uk", "test"))
     .map((labels) => labels.join(".")),
-  fc.string({ unit: "binary", maxLength: 60 }),
+  anyText({ maxLength: 60 }),
 );
 const address = fc.constantFrom(
   "198.18.0.10",

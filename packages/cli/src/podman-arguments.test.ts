@@ -6,6 +6,7 @@ import {
 } from "@terok-shield/hook-entrypoint/contract";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { PodmanArgumentError, type PodmanRunArguments, parsePodmanRunArguments } from "./podman-arguments.ts";
 
 const NOTHING: PodmanRunArguments = {
@@ -538,7 +539,7 @@ test("nothing but a PodmanArgumentError is ever thrown", () => {
   const argument = fc.oneof(
     words,
     fc.string(),
-    fc.string({ unit: "binary" }),
+    anyText(),
     pieces.map((parts) => parts.join("")),
   );
   fc.assert(

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { identifyHelper } from "./identify-helper.ts";
 
 const BUNDLE = "/home/me/.local/state/terok/shield/containers/web";
@@ -50,7 +51,7 @@ test.each<[string[]]>([
 
 test("whatever the command line, it is no helper or one of a bundle with an absolute path", () => {
   const word = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.constantFrom(
       "sh",
       "-c",

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { parseResolverRequest } from "./resolver.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
@@ -47,7 +48,7 @@ test.each<[string, string]>([
 test("whatever stands on standard input, it is names to ask for or a refusal of one line", () => {
   const name = fc.oneof(fc.constantFrom("good.test", "*.test", "a b"), fc.jsonValue());
   const text = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyText(),
     fc.json(),
     fc.array(name, { maxLength: 3 }).map((ask) => JSON.stringify({ ask })),
   );

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { kernelJson, type ListedObject, listedObjects } from "../testing/kernel-json.ts";
 import { DOWN_ALL_FOR, UP, WITH_LEASES, WITH_PORTS } from "../testing/sample-policies.ts";
 import { judgeEveryPort, judgePacket, readListedRuleset } from "./evaluate-listing.ts";
@@ -27,7 +28,7 @@ const KEYS = [
 
 /** Where there is text of nothing that nft prints, and objects with something else in some places. */
 const anyListing = fc.oneof(
-  fc.string({ unit: "binary" }),
+  anyText(),
   fc.json(),
   fc.array(fc.jsonValue()).map((nftables) => JSON.stringify({ nftables })),
   fc

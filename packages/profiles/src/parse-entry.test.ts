@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyText } from "../testing/any-text.ts";
 import { EntryError } from "./entry-error.ts";
 import { type AllowlistEntry, parseEntry } from "./parse-entry.ts";
 import { parseProfile } from "./parse-profile.ts";
@@ -123,13 +124,13 @@ const entryText = fc.oneof(
 const grammarCharacter = fc.constantFrom(
   ..."ab1x0-_.*:/[]#%@ \t\r\n\0\\\"';{}$。ü\u0301\u00ad\u200d\u202eｅ４K".split(""),
 );
-const anyText = fc.oneof(
+const anyEntry = fc.oneof(
   entryText,
   fc.string(),
-  fc.string({ unit: "binary" }),
+  anyText(),
   fc.string({ unit: grammarCharacter, maxLength: 20 }),
   fc
-    .tuple(entryText, fc.nat(), fc.oneof(grammarCharacter, fc.string({ unit: "binary", maxLength: 2 })))
+    .tuple(entryText, fc.nat(), fc.oneof(grammarCharacter, anyText({ maxLength: 2 })))
     .map(([text, at, inserted]) => {
       const position = at % (text.length + 1);
       return text.slice(0, position) + inserted + text.slice(position);
@@ -149,7 +150,7 @@ describe("for every text", () => {
 
   test("only an EntryError or a ProfileError is thrown", () => {
     fc.assert(
-      fc.property(anyText, (text) => {
+      fc.property(anyEntry, (text) => {
         expect([undefined, "EntryError"]).toContain(nameOf(() => parseEntry(text, options)));
         expect([undefined, "ProfileError"]).toContain(
           nameOf(() => parseProfile(text, { ...options, file: "x" })),
@@ -161,7 +162,7 @@ describe("for every text", () => {
 
   test("a name or parent is labels of letters, digits, hyphens and underscores, and no address", () => {
     fc.assert(
-      fc.property(anyText, (text) => {
+      fc.property(anyEntry, (text) => {
         const domain = domainOf(text);
         fc.pre(domain !== undefined);
         expect(domain).toMatch(

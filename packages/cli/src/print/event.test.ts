@@ -1,6 +1,7 @@
 import { cleanText, type ShieldEvent } from "@terok-shield/audit";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
+import { anyText } from "../../testing/any-text.ts";
 import { dateAndTime, fitLine, renderEvent, renderForWidth } from "./event.ts";
 
 vi.stubEnv("TZ", "Europe/Berlin");
@@ -117,7 +118,7 @@ describe("a line that a terminal is too narrow for", () => {
 });
 
 test("no text of an attacker is more than one row of printable characters", () => {
-  const anything = fc.string({ unit: "binary", maxLength: 300 });
+  const anything = anyText({ maxLength: 300 });
   fc.assert(
     fc.property(anything, anything, fc.integer({ min: 1, max: 200 }), (name, detail, columns) => {
       for (const event of [

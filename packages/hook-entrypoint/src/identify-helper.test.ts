@@ -27,6 +27,7 @@ test.each<[string[]]>([
   [["dnsmasq", `--conf-file=${BUNDLE}/ulogd.conf`]],
   [["dnsmasq", `--configfile=${BUNDLE}/ulogd.conf`]],
   [["dnsmasq", "--conf-file=dnsmasq.conf"]],
+  [["dnsmasq", `--test-file=${BUNDLE}/dnsmasq.conf`]],
   [["dnsmasq", "--conf-file=/dnsmasq.conf"]],
   [["dnsmasq", "--conf-file=../web/dnsmasq.conf"]],
   [["not-dnsmasq", `--conf-file=${BUNDLE}/dnsmasq.conf`]],

@@ -17,8 +17,8 @@ import {
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { enterNetwork, holdNetwork, installHook, type Outcome } from "../testing/hook-lab.ts";
-import { type PreparedStart, prepareStart, writeStaticBundle } from "../testing/prepared-start.ts";
+import { enterNetwork, holdNetwork, installHook, type Outcome, writeBundle } from "../testing/hook-lab.ts";
+import { type PreparedStart, prepareStart, staticFiles } from "../testing/prepared-start.ts";
 import { ANNOTATION, HOOK_DONE } from "./contract.ts";
 import { CONTAINER_ID } from "./stand-in-spec.ts";
 
@@ -70,7 +70,7 @@ describe.skipIf(process.getuid?.() !== 0)("whatever reaches the built hook", () 
   test(`in its state directory: it is one line of refusal, or the shield is up as prepared (${RUNS} damages)`, () => {
     const other = join(parent, "containers", "dev");
     mkdirSync(other, { mode: 0o700 });
-    writeStaticBundle(other, "dev");
+    writeBundle(other, { ...staticFiles({ ruleset: "\n" }), hosts: "" }, { container: "dev" });
     const refusals = new Set<string>();
     fc.assert(
       fc.property(fc.constantFrom(...FILES), damage, (file, { name, act }) => {

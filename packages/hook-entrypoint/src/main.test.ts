@@ -24,9 +24,10 @@ import {
   which,
   writeBundle,
 } from "../testing/hook-lab.ts";
+import { LISTING, RULESET, specOf, staticFiles } from "../testing/prepared-start.ts";
 import { ANNOTATION, HOOK_DONE, type RuntimeRecord } from "./contract.ts";
 import { namespaceInode, readStartTime } from "./network-namespace.ts";
-import { BUNDLE, CONTAINER_ID, mount, type StandInSpec, standInSpec } from "./stand-in-spec.ts";
+import { CONTAINER_ID, mount, type StandInSpec, standInSpec } from "./stand-in-spec.ts";
 
 const isRoot = process.getuid?.() === 0;
 /** Where every hook of these tests runs: one that is broken then loads its rules here, and not into the machine's network. */
@@ -242,17 +243,6 @@ function isThere({ pid }: ChildProcess): boolean {
 
 /** The namespaces alone need root; what runs in them is a shell. */
 describe.skipIf(!isRoot)("in a container's network namespace the hook", () => {
-  const RULESET = `table inet terok_shield
-delete table inet terok_shield
-table inet terok_shield {
-  chain output { type filter hook output priority 0; policy drop; }
-}
-`;
-  const LISTING = [
-    '{"chain":{"family":"inet","hook":"output","name":"output","policy":"drop","prio":0,"table":"terok_shield","type":"filter"}}',
-    '{"table":{"family":"inet","name":"terok_shield"}}',
-  ];
-
   let container: ChildProcess;
   let directory: string;
   let userdata: string;
@@ -683,33 +673,18 @@ table inet terok_shield {
   }
 
   /** The bundle of a static tier. */
-  function writeFiles({
-    ruleset = RULESET,
-    listing = JSON.stringify(LISTING),
-    programs,
-    ...manifest
-  }: Content): void {
-    const files = {
-      "ruleset.nft": ruleset,
-      "listing.json": listing,
-      "resolv.conf": "nameserver 127.0.0.1\n",
-      "state.json": '{"revision":3}\n',
-      hosts: "198.18.0.10 good.test\n",
-    };
+  function writeFiles({ ruleset, listing, programs, ...manifest }: Content): void {
+    const files = staticFiles({
+      ...(ruleset === undefined ? {} : { ruleset }),
+      ...(listing === undefined ? {} : { listing }),
+    });
     const usual = { nft: which("nft"), nsenter: which("nsenter"), setpriv: which("setpriv") };
     writeBundle(directory, files, { programs: { ...usual, ...programs }, ...manifest });
   }
 
   /** Podman's specification with the paths of this test. */
   function writeSpec(change: (spec: StandInSpec) => void): void {
-    const spec = standInSpec();
-    spec.root.path = join(parent, "root");
-    spec.linux.namespaces = spec.linux.namespaces.map(({ type }) => ({ type }));
-    spec.mounts = spec.mounts.flatMap((entry) => {
-      if (entry.type !== "bind") return [entry];
-      if (entry.destination === "/etc/hosts") return [{ ...entry, source: join(userdata, "hosts") }];
-      return entry.source.startsWith(BUNDLE) ? [{ ...entry, source: path("resolv.conf") }] : [];
-    });
+    const spec = specOf({ parent, directory, userdata });
     change(spec);
     writeFileSync(join(userdata, "config.json"), JSON.stringify(spec));
   }

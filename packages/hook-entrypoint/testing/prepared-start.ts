@@ -5,13 +5,14 @@ import { ANNOTATION } from "../src/contract.ts";
 import { BUNDLE, CONTAINER_ID, type StandInSpec, standInSpec } from "../src/stand-in-spec.ts";
 import { enterNetwork, type Outcome, writeBundle } from "./hook-lab.ts";
 
-const RULESET = `table inet terok_shield
+/** Of a bundle of a static tier. */
+export const RULESET = `table inet terok_shield
 delete table inet terok_shield
 table inet terok_shield {
   chain output { type filter hook output priority 0; policy drop; }
 }
 `;
-const LISTING = [
+export const LISTING = [
   '{"chain":{"family":"inet","hook":"output","name":"output","policy":"drop","prio":0,"table":"terok_shield","type":"filter"}}',
   '{"table":{"family":"inet","name":"terok_shield"}}',
 ];
@@ -62,7 +63,7 @@ export function prepareStart(
       }
       writeFileSync(join(userdata, "hosts"), "127.0.0.1 localhost\n");
       writeFileSync(join(userdata, "config.json"), JSON.stringify(specOf({ parent, directory, userdata })));
-      writeStaticBundle(directory);
+      writeBundle(directory, staticFiles({}));
     },
     fire: (input) => {
       const command = ["sh", "-c", '"$@"; exit $?', "sh", ...enterNetwork(container)];
@@ -84,23 +85,22 @@ export function prepareStart(
   };
 }
 
-/** The bundle of a static tier, with all the files that a run may find there. */
-export function writeStaticBundle(directory: string, container = "web"): void {
-  writeBundle(
-    directory,
-    {
-      "ruleset.nft": container === "web" ? RULESET : RULESET.replace("priority 0", "priority 1"),
-      "listing.json": JSON.stringify(LISTING),
-      "resolv.conf": "nameserver 127.0.0.1\n",
-      "state.json": `{"revision":3,"container":"${container}"}\n`,
-      hosts: "198.18.0.10 good.test\n",
-    },
-    { container },
-  );
+/** The files of such a bundle, but for its manifest. */
+export function staticFiles({
+  ruleset = RULESET,
+  listing = JSON.stringify(LISTING),
+}): Record<string, string> {
+  return {
+    "ruleset.nft": ruleset,
+    "listing.json": listing,
+    "resolv.conf": "nameserver 127.0.0.1\n",
+    "state.json": '{"revision":3}\n',
+    hosts: "198.18.0.10 good.test\n",
+  };
 }
 
 /** Podman's specification with the paths of the lab. */
-function specOf({
+export function specOf({
   parent,
   directory,
   userdata,

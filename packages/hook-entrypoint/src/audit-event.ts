@@ -1,7 +1,7 @@
-import { appendFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BUNDLE_FILE } from "./contract.ts";
 import { escapeForTerminals } from "./escape-for-terminals.ts";
+import { appendOwnFile } from "./write-own-file.ts";
 
 /** Fits one write in append mode, whatever the detail. */
 const MAX_DETAIL_LENGTH = 1000;
@@ -25,7 +25,5 @@ export function appendEvent(
     detail: detail.slice(0, MAX_DETAIL_LENGTH),
     ...rest,
   };
-  appendFileSync(join(directory, BUNDLE_FILE.audit), `${escapeForTerminals(JSON.stringify(line))}\n`, {
-    mode: 0o600,
-  });
+  appendOwnFile(join(directory, BUNDLE_FILE.audit), `${escapeForTerminals(JSON.stringify(line))}\n`);
 }

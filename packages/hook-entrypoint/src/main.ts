@@ -1,4 +1,4 @@
-import { readSync, writeFileSync } from "node:fs";
+import { readSync } from "node:fs";
 import { join } from "node:path";
 import { appendEvent } from "./audit-event.ts";
 import { checkDirectory, openBundle, readOwnFile } from "./bundle.ts";
@@ -13,6 +13,7 @@ import { refuseJoiner } from "./refuse-joiner.ts";
 import { askResolver, changeResolver, parseResolverRequest } from "./resolver.ts";
 import { runProgram } from "./run-program.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
+import { replaceFile } from "./write-own-file.ts";
 
 /** crun runs hooks with umask 0. */
 process.umask(0o077);
@@ -78,13 +79,17 @@ function readInput(): string {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** A refusal is one line; what else is thrown is a fault of this program and shows where. */
+/** A refusal is one line, and so is what the system refuses; all else is a fault of this program and shows where. */
 function renderReason(cause: unknown): string {
-  if (cause instanceof ShieldRefusal) return escapeForTerminals(cause.message);
+  if (cause instanceof ShieldRefusal || isSystemError(cause)) return escapeForTerminals(cause.message);
   return String((cause as Error).stack ?? cause)
     .split("\n")
     .map(escapeForTerminals)
     .join("\n");
+}
+
+function isSystemError(cause: unknown): cause is Error {
+  return cause instanceof Error && "syscall" in cause;
 }
 
 /** Podman does not show what a hook prints, so the reason waits in the bundle for whoever started the container. */
@@ -94,7 +99,7 @@ function recordRefusal(reason: string): void {
     checkDirectory(directory);
     // An annotation may name any directory of ours.
     if (givenDirectory === undefined) readOwnFile(join(directory, BUNDLE_FILE.manifest));
-    writeFileSync(join(directory, BUNDLE_FILE.refusal), `${reason}\n`, { mode: 0o600 });
+    replaceFile(join(directory, BUNDLE_FILE.refusal), `${reason}\n`);
     appendEvent(directory, { action: "error", detail: reason });
   } catch {
     // The refusal itself stands: the exit code tells the runtime.

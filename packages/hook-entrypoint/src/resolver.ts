@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { askAddresses, askNames, awaitMarker, awaitResponse } from "./ask-resolver.ts";
 import { type Bundle, digest, openBundle, readOwnFile } from "./bundle.ts";
 import { parseConfirmation, renderConfirmation } from "./confirmation.ts";
@@ -17,8 +17,9 @@ import { endHelpers, findHelpers } from "./helper-process.ts";
 import { findMarker, MARKER_ZONE, renderMarker, renderMarkerLine } from "./marker.ts";
 import { parseObject } from "./oci-state.ts";
 import { runLimited, runProgram } from "./run-program.ts";
-import { checkIsInside, replaceFile } from "./runtime-record.ts";
+import { checkIsInside } from "./runtime-record.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
+import { replaceFile } from "./write-own-file.ts";
 
 /** What dnsmasq needs: to fill sets and copy marks, to bind port 53, and to drop the rest. */
 const CAPABILITIES = ["net_admin", "net_bind_service", "setuid", "setgid", "setpcap"];
@@ -42,10 +43,9 @@ export async function startResolver(bundle: Bundle): Promise<void> {
   const probeName = `${randomName()}.${MARKER_ZONE}`;
   const upstream = await answerProbes(probeName);
   try {
-    writeFileSync(
+    replaceFile(
       bundle.path("activeDnsServers"),
       `${servers}server=/${probeName}/127.0.0.1#${upstream.address().port}\n`,
-      { mode: 0o600 },
     );
     putLogsAside(bundle);
     startDnsmasq(bundle);

@@ -1,9 +1,9 @@
-import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, checkDirectory, readOwnFile } from "./bundle.ts";
 import { BUNDLE_FILE, type RuntimeRecord } from "./contract.ts";
 import { namespaceInode, readStartTime } from "./network-namespace.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
+import { replaceFile } from "./write-own-file.ts";
 
 export function writeRuntimeRecord(directory: string, record: RuntimeRecord): void {
   replaceFile(join(directory, BUNDLE_FILE.runtime), `${JSON.stringify(record)}\n`);
@@ -39,12 +39,6 @@ export function checkIsInside({ directory }: Pick<Bundle, "directory">): void {
     throw new ShieldRefusal(`no container runs with the bundle ${directory}`);
   if (record.networkNamespace !== namespaceInode("self", "net"))
     throw new ShieldRefusal(`this is not the network namespace of the container that runs with ${directory}`);
-}
-
-/** Whoever reads it meanwhile sees the old or the new, and never a part. */
-export function replaceFile(path: string, content: string): void {
-  writeFileSync(`${path}.new`, content, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }
 
 function isRecord(value: unknown): value is RuntimeRecord {

@@ -23,7 +23,9 @@ import { ANNOTATION, HOOK_DONE } from "./contract.ts";
 import { CONTAINER_ID } from "./stand-in-spec.ts";
 
 /** A few for each run of `npm test`; `pnpm test:fuzz` has more. A failure names the seed: FUZZ_SEED repeats it. */
-const RUNS = Number(process.env.FUZZ_RUNS ?? 30);
+const RUNS = Number(process.env.FUZZ_RUNS ?? 20);
+/** There for a test that hangs; the hook itself has less time. */
+const TIMEOUT_MILLISECONDS = 60_000 + RUNS * 5000;
 const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) };
 
 const ONE_LINE = /^terok-shield: [^\p{Cc}\p{Bidi_Control}]+\n$/u;
@@ -51,44 +53,59 @@ describe.skipIf(process.getuid?.() !== 0)("whatever reaches the built hook", () 
   });
   afterEach(() => rmSync(parent, { recursive: true }));
 
-  test(`on its standard input: it is one line of refusal, unless all that counts is as it was (${RUNS} inputs)`, () => {
-    const counts = ({ id, pid, bundle, annotations }: Record<string, unknown>) => {
-      const said = (annotations ?? {}) as Record<string, unknown>;
-      return [id, pid, bundle, ...COUNTING_ANNOTATIONS.map((key) => said[key])];
-    };
-    fc.assert(
-      fc.property(anyInput(start.ociState), (input) => {
-        const state = parsed(input);
-        // The process of somebody else on this machine has a network of its own, which is none of ours.
-        fc.pre(!isForeignProcess(state?.pid));
-        if (judge(start.fire(input)) === "up") expect(counts(state ?? {})).toEqual(counts(start.ociState));
-      }),
-      { numRuns: RUNS, ...SEED },
-    );
-  });
+  test(
+    `on its standard input: it is one line of refusal, unless all that counts is as it was (${RUNS} inputs)`,
+    () => {
+      const counts = ({ id, pid, bundle, annotations }: Record<string, unknown>) => {
+        const said = (annotations ?? {}) as Record<string, unknown>;
+        return [id, pid, bundle, ...COUNTING_ANNOTATIONS.map((key) => said[key])];
+      };
+      fc.assert(
+        fc.property(anyInput(start.ociState), (input) => {
+          const state = parsed(input);
+          // The process of somebody else on this machine has a network of its own, which is none of ours.
+          fc.pre(!isForeignProcess(state?.pid));
+          if (judge(start.fire(input)) === "up") expect(counts(state ?? {})).toEqual(counts(start.ociState));
+        }),
+        { numRuns: RUNS, ...SEED },
+      );
+    },
+    TIMEOUT_MILLISECONDS,
+  );
 
-  test(`in its state directory: it is one line of refusal, or the shield is up as prepared (${RUNS} damages)`, () => {
-    const other = join(parent, "containers", "dev");
-    mkdirSync(other, { mode: 0o700 });
-    writeBundle(other, { ...staticFiles({ ruleset: "\n" }), hosts: "" }, { container: "dev" });
-    const refusals = new Set<string>();
-    fc.assert(
-      fc.property(fc.constantFrom(...FILES), damage, (file, { name, act }) => {
-        rmSync(start.directory, { recursive: true });
-        start.prepare();
-        const path = join(start.directory, file);
-        if (!existsSync(path)) writeFileSync(path, "{}\n", { mode: 0o600 });
-        act(path, join(other, file));
-        const outcome = judge(start.fire(JSON.stringify(start.ociState)));
-        if (outcome === "refused") refusals.add(`${file}: ${name}`);
-        // A change of content that the manifest seals is never taken.
-        if (SEALED.includes(file) && !HARMLESS.includes(name))
-          expect([file, name, outcome]).toEqual([file, name, "refused"]);
-      }),
-      { numRuns: RUNS, ...SEED },
-    );
-    expect(refusals.size).toBeGreaterThan(0);
-  });
+  test(
+    `in its state directory: it is one line of refusal, or the shield is up as prepared (${RUNS} damages)`,
+    () => {
+      const other = join(parent, "containers", "dev");
+      mkdirSync(other, { mode: 0o700 });
+      const files = Object.entries(staticFiles({})).map(([name, content]) => [name, `${content} `]);
+      writeBundle(other, Object.fromEntries(files), { container: "dev" });
+      const damages = fc.uniqueArray(fc.tuple(fc.constantFrom(...FILES), damage), {
+        selector: ([file]) => file,
+        minLength: 1,
+        maxLength: 2,
+      });
+      const outcomes = new Set<string>();
+      fc.assert(
+        fc.property(damages, (done) => {
+          rmSync(start.directory, { recursive: true });
+          start.prepare();
+          for (const [file, { act }] of done) {
+            const path = join(start.directory, file);
+            if (!existsSync(path)) writeFileSync(path, "{}\n", { mode: 0o600 });
+            act(path, join(other, file));
+          }
+          const outcome = judge(start.fire(JSON.stringify(start.ociState)));
+          const isSpoilt = done.some(([file, { name }]) => SEALED.includes(file) && !HARMLESS.includes(name));
+          if (isSpoilt) expect({ done, outcome }).toEqual({ done, outcome: "refused" });
+          outcomes.add(outcome);
+        }),
+        { numRuns: RUNS, ...SEED },
+      );
+      expect(outcomes).toContain("refused");
+    },
+    TIMEOUT_MILLISECONDS,
+  );
 
   /** It refuses in one line, or the rules are loaded and it says so; whatever else is a failure. */
   function judge({ status, stdout, stderr }: Outcome): "up" | "refused" {
@@ -150,7 +167,8 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
       writeFileSync(path, content);
     },
   })),
-  fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => ({
+  // No space, which JSON lets stand at its end.
+  fc.uint8Array({ min: 0x21, minLength: 1, maxLength: 40 }).map((bytes) => ({
     name: "more at its end",
     act: (path: string) => appendFileSync(path, bytes),
   })),
@@ -179,7 +197,7 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
     { name: "that of another bundle", act: (path, twin) => swap(path, twin) },
     {
       name: "what another file of it is",
-      act: (path) => copyFileSync(join(path, "..", otherThan(path)), path),
+      act: (path, twin) => copyFileSync(join(twin, "..", otherThan(path)), path),
     },
   ),
 );

@@ -17,7 +17,7 @@ export const LISTING = [
   '{"table":{"family":"inet","name":"terok_shield"}}',
 ];
 /** Longer than any program may take that the hook waits for. */
-const HANGS_AFTER_MILLISECONDS = 60_000;
+const HANGS_AFTER_MILLISECONDS = 15_000;
 
 /** A container whose namespaces exist, with a bundle of a static tier, below `parent`, where the hook is installed. */
 export interface PreparedStart {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { judgeEveryPort, judgePacket, readListedRuleset } from "./evaluate-listing.ts";
+import type { FirstPacket } from "./evaluate-listing-match.ts";
 import { parseIpRange } from "./ip-range.ts";
 
 const OUTPUT = { type: "filter", hook: "output", prio: 0, policy: "drop" };
@@ -153,5 +154,158 @@ test("every port, in runs, and a ping", () => {
     "tcp 8011-65535 dropped",
     "udp 1-65535 dropped",
     "icmp 0-65535 dropped",
+  ]);
+});
+
+const meta = (key: string) => ({ meta: { key } });
+const ct = (key: string) => ({ ct: { key } });
+const payload = (protocol: string, field: string) => ({ payload: { protocol, field } });
+const SERVICE = { concat: [DADDR, meta("l4proto"), payload("th", "dport")] };
+const PING = { address: PACKET.address, protocol: "icmp", isLocal: false } as const;
+const OVER_IPV6 = { ...PACKET, address: parseIpRange("2001:db8::7") };
+const PING_OVER_IPV6 = { ...PING, address: OVER_IPV6.address };
+const LOCAL = { ...PACKET, isLocal: true };
+const UDP = { ...PACKET, protocol: "udp" } as const;
+
+/** What a rule that accepts what it matches does with the packet, before a policy of drop. */
+test.each<[FirstPacket, unknown, string]>([
+  [PACKET, is(meta("l4proto"), "tcp"), "accepted"],
+  [PACKET, is(meta("l4proto"), 6), "accepted"],
+  [PACKET, is(meta("l4proto"), { set: ["udp", "tcp"] }), "accepted"],
+  [PACKET, is(meta("l4proto"), "udp"), "dropped"],
+  [PACKET, is(meta("l4proto"), "tcp", "!="), "dropped"],
+  [UDP, is(meta("l4proto"), "udp"), "accepted"],
+  [UDP, is(meta("l4proto"), "tcp", "!="), "accepted"],
+  [PACKET, is(meta("l4proto"), "sctp"), "unknown"],
+  [PING, is(meta("l4proto"), "icmp"), "accepted"],
+  [PING, is(meta("l4proto"), "ipv6-icmp"), "dropped"],
+  [PING_OVER_IPV6, is(meta("l4proto"), "ipv6-icmp"), "accepted"],
+  [PING_OVER_IPV6, is(meta("l4proto"), "icmpv6"), "accepted"],
+  [PING_OVER_IPV6, is(meta("l4proto"), "icmp"), "dropped"],
+  [PACKET, is(meta("nfproto"), "ipv4"), "accepted"],
+  [PACKET, is(meta("nfproto"), "ipv6"), "dropped"],
+  [PACKET, is(meta("nfproto"), 2), "unknown"],
+  [OVER_IPV6, is(meta("nfproto"), "ipv6"), "accepted"],
+  [PACKET, is(meta("mark"), 0), "accepted"],
+  [PACKET, is(meta("mark"), 7), "dropped"],
+  [PACKET, is(meta("skuid"), 0), "unknown"],
+  [PACKET, is(ct("state"), "new", "in"), "accepted"],
+  [PACKET, is(ct("state"), ["established", "new"], "in"), "accepted"],
+  [PACKET, is(ct("state"), ["established", "related"], "in"), "dropped"],
+  [PACKET, is(ct("direction"), "original"), "accepted"],
+  [PACKET, is(ct("direction"), "reply"), "dropped"],
+  [PACKET, is(ct("mark"), { set: [0, 5] }), "accepted"],
+  [PACKET, is(ct("mark"), 5), "dropped"],
+  [PACKET, is(ct("mark"), 0, "in"), "unknown"],
+  [PACKET, is(ct("expiration"), 0), "unknown"],
+  [PACKET, is(meta("oifname"), "lo"), "dropped"],
+  [PACKET, is(meta("oifname"), "eth0"), "unknown"],
+  [PACKET, is(meta("oifname"), "l*"), "unknown"],
+  [LOCAL, is(meta("oifname"), "lo"), "accepted"],
+  [LOCAL, is(meta("oifname"), "eth0"), "dropped"],
+  [LOCAL, is(meta("oifname"), "l*"), "unknown"],
+  [PACKET, is(DPORT, 443), "accepted"],
+  [PACKET, is(DPORT, { range: [440, 443] }), "accepted"],
+  [PACKET, is(DPORT, { range: [443, 450] }), "accepted"],
+  [PACKET, is(DPORT, { range: [444, 450] }), "dropped"],
+  [PACKET, is(DPORT, { range: [440, 442] }), "dropped"],
+  [PACKET, is(DPORT, { range: [440, 443, 450] }), "unknown"],
+  [PACKET, is(payload("th", "dport"), 443), "accepted"],
+  [PING, is(payload("th", "dport"), 443), "unknown"],
+  [PACKET, is(payload("udp", "dport"), 443), "dropped"],
+  [PACKET, is(payload("udp", "dport"), 443, "!="), "dropped"],
+  [UDP, is(payload("udp", "dport"), 443), "accepted"],
+  [PACKET, is(payload("tcp", "sport"), 443), "unknown"],
+  [PACKET, is(payload("ip", "saddr"), "198.51.100.7"), "unknown"],
+  [PACKET, is(DADDR, "198.51.100.7"), "accepted"],
+  [PACKET, is(DADDR, "198.51.100.7", "!="), "dropped"],
+  [PACKET, is(DADDR, "198.51.100.8", "!="), "accepted"],
+  [PACKET, is(DADDR, { prefix: { addr: "198.51.100.0", len: 24 } }), "accepted"],
+  [PACKET, is(DADDR, { range: ["198.51.100.8", "198.51.100.9"] }), "dropped"],
+  [PACKET, is(DADDR, { range: ["198.51.100.1", "198.51.100.6"] }), "dropped"],
+  [PACKET, is(DADDR, "2001:db8::7"), "dropped"],
+  [PACKET, is(payload("ip6", "daddr"), "2001:db8::7"), "dropped"],
+  [OVER_IPV6, is(payload("ip6", "daddr"), "2001:db8::7"), "accepted"],
+  [OVER_IPV6, is(DADDR, "198.51.100.7"), "dropped"],
+  [PING, is(payload("icmp", "type"), "echo-request"), "accepted"],
+  [PING, is(payload("icmp", "type"), 8), "accepted"],
+  [PING, is(payload("icmp", "type"), 0), "dropped"],
+  [PING, is(payload("icmp", "type"), "echo-reply"), "dropped"],
+  [PING, is(payload("icmp", "code"), 0), "unknown"],
+  [PING, is(payload("icmpv6", "type"), "echo-request"), "dropped"],
+  [PING_OVER_IPV6, is(payload("icmpv6", "type"), 128), "accepted"],
+  [PING_OVER_IPV6, is(payload("icmp", "type"), 8), "dropped"],
+  [PACKET, is(payload("icmp", "type"), 8), "dropped"],
+  [PACKET, is(payload("sctp", "dport"), 443), "unknown"],
+  [PACKET, is({ "ip option": { name: "lsrr" } }, true), "dropped"],
+  [PACKET, is({ "ip option": { name: "lsrr" } }, false), "accepted"],
+  [PACKET, is({ "ip option": { name: "lsrr", field: "ptr" } }, true), "unknown"],
+  [PACKET, is({ exthdr: { name: "rt" } }, true), "dropped"],
+  [PACKET, is({ exthdr: { name: "rt" } }, true, "!="), "unknown"],
+  [PACKET, is(SERVICE, { set: [{ concat: ["198.51.100.7", "tcp", 443] }] }), "accepted"],
+  [PACKET, is(SERVICE, { set: [{ concat: ["198.51.100.7", 6, { range: [1, 500] }] }] }), "accepted"],
+  [PACKET, is(SERVICE, { set: [{ concat: ["198.51.100.7", "udp", 443] }] }), "dropped"],
+  [PACKET, is(SERVICE, { set: [{ concat: ["198.51.100.7", "tcp"] }] }), "unknown"],
+  [PACKET, is(SERVICE, { set: ["?", { concat: ["198.51.100.7", "tcp", 443] }] }), "accepted"],
+  [PACKET, is(DADDR, "@addresses"), "accepted"],
+  [PACKET, is(DADDR, "@addresses", "!="), "dropped"],
+  [{ ...PACKET, address: parseIpRange("10.0.0.1") }, is(DADDR, "@addresses"), "dropped"],
+  [{ ...PACKET, address: parseIpRange("10.0.0.1") }, is(DADDR, "@addresses", "!="), "accepted"],
+  [{ ...PACKET, address: parseIpRange("203.0.113.200") }, is(DADDR, "@addresses"), "accepted"],
+  [{ ...PACKET, address: parseIpRange("192.0.2.1") }, is(DADDR, "@addresses"), "accepted"],
+  [PACKET, is(DADDR, "@strange"), "unknown"],
+  [{ ...PACKET, address: parseIpRange("10.0.0.9") }, is(DADDR, "@strange"), "accepted"],
+])("%o before a rule that accepts %j", (packet, match, verdict) => {
+  const place = { family: "inet", table: "t" };
+  const addresses = [{ prefix: { addr: "203.0.113.0", len: 24 } }, "192.0.2.1", "198.51.100.7"];
+  const sets = [
+    { set: { ...place, name: "addresses", elem: addresses } },
+    { set: { ...place, name: "strange", elem: ["10.0.0.9", { jhash: {} }] } },
+  ];
+  expect(judgePacket(rulesetOf([[match, ACCEPT]], [], sets), packet).verdict).toBe(verdict);
+});
+
+test.each([
+  [{ concat: ["198.51.100.7", "tcp", { range: [440, 450] }] }, "198.51.100.7 . tcp . 440-450"],
+  [{ concat: [{ prefix: { addr: "198.51.100.0", len: 24 } }, "tcp", 443] }, "198.51.100.0/24 . tcp . 443"],
+])("the element %j is named as nft writes it", (listed, element) => {
+  const set = { set: { family: "inet", table: "t", name: "s", elem: [listed] } };
+  const { trail } = judgePacket(rulesetOf([[is(SERVICE, "@s"), ACCEPT]], [], [set]), PACKET);
+  expect(trail.flatMap(({ found }) => found)).toEqual([{ set: "s", element }]);
+});
+
+test("packet marks and connection marks are two things, and what else is set is not understood", () => {
+  const setMark = (key: object, value: unknown) => ({ mangle: { key, value } });
+  const seen = (set: unknown, sees: unknown) => verdictOf(rulesetOf([[set], [sees, ACCEPT]]));
+  expect(seen(setMark(meta("mark"), 7), is(meta("mark"), 7))).toBe("accepted");
+  expect(seen(setMark(meta("mark"), 7), is(ct("mark"), 7))).toBe("dropped");
+  expect(seen(setMark(ct("mark"), 7), is(ct("mark"), 7))).toBe("accepted");
+  expect(seen(setMark(ct("mark"), 7), is(meta("mark"), 7))).toBe("dropped");
+  expect(seen(setMark(ct("mark"), "7"), ACCEPT)).toBe("unknown");
+  expect(seen(setMark(meta("priority"), 7), ACCEPT)).toBe("unknown");
+});
+
+test("base chains have their say by priority, in every table of the packet's family", () => {
+  const table = (family: string, name: string, priority: number, policy: string) => [
+    { table: { family, name } },
+    { chain: { family, table: name, name: "c", type: "filter", hook: "output", prio: priority, policy } },
+  ];
+  const trailOf = (more: object[]) =>
+    judgePacket(rulesetOf([[ACCEPT]], [], more), PACKET).trail.map((rule) => rule.table);
+  expect(trailOf([...table("ip", "late", 10, "accept"), ...table("ip", "early", -10, "accept")])).toEqual([
+    "early",
+    "t",
+    "late",
+  ]);
+  expect(trailOf(table("ip", "early", -10, "drop"))).toEqual(["early"]);
+  expect(trailOf(table("ip6", "other", -10, "drop"))).toEqual(["t"]);
+  const strange = rulesetOf([], [], [], { ...OUTPUT, policy: "queue" });
+  expect(judgePacket(strange, PACKET)).toMatchObject({ verdict: "unknown", reason: "policy queue" });
+});
+
+test("a rule that was left without a verdict leaves no trace on the way", () => {
+  const jumps = [[{ jump: { target: "other" } }], [ACCEPT]];
+  expect(judgePacket(rulesetOf(jumps, [[is(DPORT, 80), DROP]]), PACKET).trail).toEqual([
+    { table: "t", chain: "output", handle: 2, found: [] },
   ]);
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  compareRanges,
   coversRange,
   type IpRange,
   isSingleAddress,
@@ -26,6 +27,8 @@ describe("parseIpRange", () => {
     ["2001:db8:0:ffff::1/48", "2001:db8::/48"],
     ["2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"],
     ["1:0:0:2:0:0:0:3", "1:0:0:2::3"],
+    ["1:0:0:2:3:4:5:6", "1::2:3:4:5:6"],
+    ["1:0:0:2:0:0:3:4", "1::2:0:0:3:4"],
     ["::", "::"],
     ["::/0", "::/0"],
     ["::1", "::1"],
@@ -278,6 +281,15 @@ describe("the interval algebra, against sets of single addresses", () => {
   });
 });
 
+test("ranges are in order by family, by first address and then by last", () => {
+  const sorted = ["10.0.0.0", "10.0.0.0/8", "10.0.0.1", "11.0.0.0", "::", "::/8", "::1"].map(parseIpRange);
+  for (const [index, range] of sorted.entries()) {
+    expect(sorted.map((other) => Math.sign(compareRanges(other, range)))).toEqual(
+      sorted.map((_, at) => Math.sign(at - index)),
+    );
+  }
+});
+
 describe("listed set elements", () => {
   test("reads back what listedElement says, for blocks and for other ranges", () => {
     fc.assert(
@@ -288,7 +300,9 @@ describe("listed set elements", () => {
   });
 
   test("an IPv4-mapped address in an IPv6 set stays IPv6", () => {
-    expect(parseListedElement("::ffff:1.2.3.4")).toMatchObject({ family: 6 });
+    const mapped = parseListedElement("::ffff:1.2.3.4");
+    expect(mapped).toMatchObject({ family: 6 });
+    expect(mapped && renderIpRange(mapped)).toBe("::ffff:1.2.3.4");
   });
 
   test.each([
@@ -306,6 +320,9 @@ describe("listed set elements", () => {
     { prefix: null },
     { range: ["1.1.1.1", "::1"] },
     { range: ["1.1.1.1"] },
+    { range: ["1.1.1.1", "1.1.1.9", "1.1.1.20"] },
+    { range: ["1.1.1.1", "example.com"] },
+    { range: ["1.1.1.1", 7] },
     { range: ["1.1.1.9", "1.1.1.1"] },
     { concat: ["1.1.1.1", 80] },
   ])("%j is not an address, prefix or range", (element) => {

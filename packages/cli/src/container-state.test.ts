@@ -271,6 +271,56 @@ describe("a file that is not a state of ours is refused, and never replaced", ()
   });
 });
 
+test("whatever stands somewhere in the file, it is refused, or a state that reads the same when it was written again", () => {
+  const hostile = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom(
+      "a.test",
+      "198.18.0.1/15",
+      "__proto__",
+      0,
+      -1,
+      65_536,
+      2 ** 53,
+      "2026-02-30T00:00:00.000Z",
+    ),
+  );
+  const text = fc.oneof(
+    anyText(),
+    fc
+      .tuple(fc.constantFrom(...placesIn(GOOD)), hostile)
+      .map(([place, value]) => JSON.stringify(withValue(GOOD, place, value))),
+  );
+  let states = 0;
+  fc.assert(
+    fc.property(text, (file) => {
+      try {
+        const read = parseContainerState(file, "state.json");
+        states += 1;
+        expect(parseContainerState(renderContainerState(read), "state.json")).toEqual(read);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShieldError);
+      }
+    }),
+    { numRuns: 500 },
+  );
+  expect(states).toBeGreaterThan(0);
+});
+
+/** The ways to every value in a document. */
+function placesIn(value: unknown, way: readonly string[] = []): (readonly string[])[] {
+  if (typeof value !== "object" || value === null) return [way];
+  return [way, ...Object.entries(value).flatMap(([key, inner]) => placesIn(inner, [...way, key]))];
+}
+
+function withValue(document: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  const inner = withValue((document as Record<string, unknown>)[key], rest, value);
+  return Array.isArray(document)
+    ? document.with(Number(key), inner)
+    : { ...(document as object), [key]: inner };
+}
+
 test("a new container is at revision 0, up, with nothing decided", () => {
   const { revision, decisions, mode, scopes, queryGeneration, flowGeneration, ...asked } = STATE;
   expect(newContainerState(asked)).toEqual({

@@ -12,8 +12,9 @@ import { modes } from "../testing/arbitrary-policies.ts";
 import { fateOf } from "../testing/packet-oracle.ts";
 import { type ShieldedLab, startShieldedLab } from "../testing/shielded-lab.ts";
 
-/** A few for each run of `npm test`; `pnpm test:fuzz` has more. */
+/** A few for each run of `npm test`; `pnpm test:fuzz` has more. A failure names the seed: FUZZ_SEED repeats it. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 15);
+const SEED = process.env.FUZZ_SEED === undefined ? {} : { seed: Number(process.env.FUZZ_SEED) };
 
 let lab: ShieldedLab;
 
@@ -49,7 +50,7 @@ test(`the kernel does with each packet what the documents say, over ${RUNS} poli
       }
     },
   );
-  await fc.assert(property, { numRuns: RUNS });
+  await fc.assert(property, { numRuns: RUNS, ...SEED });
   expect([...seen].sort()).toEqual([
     "allowed",
     "bypassed",

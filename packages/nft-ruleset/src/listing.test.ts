@@ -33,6 +33,9 @@ describe("readListing", () => {
     ['{"nftables": {}}', "nft printed JSON without a list of objects"],
     ['{"nftables": ["rule"]}', "nft printed JSON without a list of objects"],
     ['{"nftables": [null]}', "nft printed JSON without a list of objects"],
+    ['{"nftables": [[null]]}', "nft printed JSON without a list of objects"],
+    ['{"nftables": [{"rule": null}]}', "nft printed JSON without a list of objects"],
+    ['{"nftables": [{"rule": "accept"}]}', "nft printed JSON without a list of objects"],
   ])("%j is not a listing", (json, message) => {
     expect(() => readListing(json)).toThrow(message);
   });

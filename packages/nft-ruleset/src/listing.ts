@@ -70,10 +70,15 @@ export function canonicalListing(objects: readonly object[]): Listing {
 export function listedObjects(json: string): object[] {
   const document = JSON.parse(json) as { nftables?: unknown } | null;
   const objects: unknown = document?.nftables;
-  if (!Array.isArray(objects) || !objects.every(isObject)) {
+  if (!Array.isArray(objects) || !objects.every(isListed)) {
     throw new Error("nft printed JSON without a list of objects");
   }
   return objects.filter((object) => !("metainfo" in object));
+}
+
+/** As `{"rule": {…}}` is. */
+function isListed(value: unknown): value is object {
+  return isObject(value) && Object.values(value).every(isObject);
 }
 
 function isObject(value: unknown): value is object {

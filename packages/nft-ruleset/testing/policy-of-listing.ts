@@ -15,7 +15,7 @@ export function policyOfListing(json: string): Omit<EgressPolicy, "published" | 
     rule?.chain === "output" ? [rule.expr as readonly (Match & Json)[]] : [],
   );
   const elementsOf = (name: string) =>
-    ["v4", "ports_v4", "v6", "ports_v6"].flatMap(
+    ["v4", "singles_v4", "ports_v4", "v6", "singles_v6", "ports_v6"].flatMap(
       (end) => (sets.get(`${name}_${end}`)?.elem ?? []) as unknown[],
     );
   const resolver = sets.get("dns_v4")?.timeout;

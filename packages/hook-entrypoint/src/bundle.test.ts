@@ -55,6 +55,24 @@ test("a bundle as prepare left it is opened and read", () => {
   ]);
 });
 
+test("a bundle is replaced as soon as its manifest is another", () => {
+  const bundle = openBundle(directory);
+  expect(bundle.isReplaced()).toBe(false);
+  writeFileSync(path("bundle.json"), seal({ ...manifest, container: "dev" }));
+  expect(bundle.isReplaced()).toBe(true);
+});
+
+test("a state that is newer than what was made from it is told from damage", () => {
+  writeFileSync(path("bundle.json"), seal({ ...manifest, files: { "state.json": digest("{}") } }));
+  for (const name of ["state.json", "ruleset.nft"]) writeFileSync(path(name), "{} ", { mode: 0o600 });
+  expect(() => openBundle(directory).read("state")).toThrow(
+    `state.json in ${directory} is not what its bundle was made from. Run terok-shield up --repair web`,
+  );
+  expect(() => openBundle(directory).read("ruleset")).toThrow(
+    `ruleset.nft in ${directory} is not what prepare wrote. Run terok-shield prepare again`,
+  );
+});
+
 test("files may be readable by others, as a mounted resolv.conf has to be", () => {
   chmodSync(path("ruleset.nft"), 0o644);
   expect(openBundle(directory).read("ruleset")).toBe(RULESET);

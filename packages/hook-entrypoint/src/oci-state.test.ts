@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { anyText } from "../testing/any-text.ts";
-import { MAX_STATE_LENGTH, parseOciState } from "./oci-state.ts";
+import { MAX_STATE_LENGTH, parseOciState, readAnnotatedDirectory } from "./oci-state.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
 const id = "4a5b6241eb596571d44a7c70c76ca297d76d297fd06ee6866fa703127575119e";
@@ -99,6 +99,13 @@ describe("a malformed state is refused", () => {
   ])("%s", (_, text, message) => {
     expect(() => parseOciState(text)).toThrow(new ShieldRefusal(message));
   });
+});
+
+test("the state directory is the one that an annotation names, or there is none", () => {
+  expect(readAnnotatedDirectory(parseOciState(JSON.stringify(state)))).toBe("/state/containers/web");
+  expect(() => readAnnotatedDirectory(parseOciState(including({ annotations: {} })))).toThrow(
+    new ShieldRefusal("the annotation terok.shield.state_dir is missing"),
+  );
 });
 
 test("no text whatever throws anything but a refusal of one line", () => {

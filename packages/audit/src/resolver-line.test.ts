@@ -91,6 +91,7 @@ test("whatever a name holds, its query is read as that name, and nothing else in
         clock,
         kind: "query",
         query,
+        asker,
         name: asked,
         type: "A",
       });

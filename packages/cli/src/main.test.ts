@@ -6,7 +6,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { makeTemporaryDirectory, writeFiles } from "../testing/temporary-directory.ts";
 
 // The program as it is installed, so it has to be built.
-const PROGRAM = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../dist/terok-shield.cjs", import.meta.url));
 
 let home: string;
 beforeEach(() => {

@@ -15,6 +15,8 @@ export interface Attack {
   readonly shielded: Expected;
   /** The same with capabilities that no shielded container gets: its rules hold by themselves. */
   readonly armed?: Expected;
+  /** Where only the lack of capabilities keeps it from success: with them it succeeds, which proves the program. */
+  readonly succeedsArmed?: Expected;
 }
 
 export interface Expected {

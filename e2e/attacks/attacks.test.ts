@@ -16,16 +16,16 @@ beforeAll(async () => {
 });
 afterAll(() => attackLab?.destroy());
 
-describe.each(ATTACKS)("an attacker who $tries", ({ program, args, prepare, control, shielded, armed }) => {
+describe.each(ATTACKS)("an attacker who $tries", (attack) => {
+  const { program, args, prepare, control, shielded, armed, succeedsArmed } = attack;
   beforeAll(() => prepare?.(attackLab));
 
-  test("succeeds where no shield is", async () => {
-    for (const [place, { steps, left = [], asked = [] }] of Object.entries(control)) {
-      const course = await attackLab.attack(place as "control" | "host", program, args);
-      expect({ place, steps: course.steps }).toEqual({ place, steps });
-      expect(course.left).toEqual(expect.arrayContaining([...left]));
-      expect(course.asked).toEqual(expect.arrayContaining([...asked]));
-    }
+  test.each(Object.entries(control))("succeeds where no shield is: %s", async (place, expected) => {
+    const { steps, left = [], asked = [] } = expected;
+    const course = await attackLab.attack(place as "control" | "host", program, args);
+    expect(course.steps).toEqual(steps);
+    expect(course.left).toEqual(expect.arrayContaining([...left]));
+    expect(course.asked).toEqual(expect.arrayContaining([...asked]));
   });
 
   test("gets nothing out of a shielded container, and is told of in its log", async () => {
@@ -39,6 +39,20 @@ describe.each(ATTACKS)("an attacker who $tries", ({ program, args, prepare, cont
       expect(await judged(course, armed)).toEqual(expected(armed));
     });
   }
+
+  if (succeedsArmed !== undefined) {
+    test("succeeds with all capabilities: it is their lack that stops it", async () => {
+      const course = await attackLab.attack("armed", program, args);
+      expect(await judged(course, succeedsArmed)).toEqual(expected(succeedsArmed));
+    });
+  }
+});
+
+test("each of them succeeds somewhere, which proves its program", () => {
+  const unproved = ATTACKS.filter(
+    ({ control, succeedsArmed }) => Object.keys(control).length === 0 && succeedsArmed === undefined,
+  );
+  expect(unproved.map(({ program }) => program)).toEqual([]);
 });
 
 test("after all that, the shield is up and its rules are what the policy says", async () => {

@@ -6,21 +6,33 @@ export const attack: Attack = {
   control: {
     control: {
       steps: {
-        "half-way": "sent",
-        "20000 connections": "done",
+        "a datagram, half-way": "sent",
+        "the table": "not full",
         "a datagram": "sent",
         "a connection": "answered",
+        "a connection over IPv6": "answered",
       },
-      left: ["tcp 198.18.66.66 80", "udp 198.18.66.66 9000"],
+      left: ["tcp 198.18.66.66 80", "tcp 2001:2::6666 80", "udp 198.18.66.66 9000"],
     },
   },
   shielded: {
     steps: {
-      "half-way": "EPERM",
-      "20000 connections": "done",
-      "a datagram": "EPERM",
-      "a connection": "EHOSTUNREACH",
+      "a datagram, half-way": "refused",
+      "the table": "full",
+      "a datagram": "refused",
+      "a connection": "refused",
+      "a connection over IPv6": "refused",
     },
-    refusals: ["blocked tcp 198.18.66.66 80", "blocked udp 198.18.66.66 9000"],
+    refusals: ["blocked tcp 198.18.66.66 80", "blocked tcp 2001:2::6666 80", "blocked udp 198.18.66.66 9000"],
+  },
+  armed: {
+    steps: {
+      "a datagram, half-way": "refused",
+      "the table": "full",
+      "a datagram": "refused",
+      "a connection": "refused",
+      "a connection over IPv6": "refused",
+    },
+    refusals: ["blocked tcp 198.18.66.66 80", "blocked tcp 2001:2::6666 80", "blocked udp 198.18.66.66 9000"],
   },
 };

@@ -24,10 +24,31 @@ export interface Course {
   readonly asked: readonly string[];
 }
 
+interface Program {
+  readonly program: string;
+  readonly args?: readonly string[];
+}
+
+/** Runs the programs of standard input one after the other, without starting an interpreter for each. */
+const ONE_AFTER_THE_OTHER = `
+import json, os, sys
+for name, text, args in json.load(sys.stdin):
+    sys.stdout.flush()
+    if os.fork() == 0:
+        sys.argv = ["-c", *args]
+        names = {"__name__": "__main__"}
+        exec(text, names)
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+`;
+
 export interface AttackLab {
   readonly lab: Lab;
   readonly target: ShieldedContainer;
   attack(place: Place, program: string, args?: readonly string[]): Promise<Course>;
+  /** Several in one go, each in a process of its own. The steps carry the program's name before them. */
+  attackAll(place: Place, programs: readonly Program[]): Promise<Course>;
   /** What the shield tells of what it refused since the last attack began: "blocked udp 198.18.66.66 9000". */
   refusals(): Promise<string[]>;
   destroy(): Promise<void>;
@@ -67,35 +88,49 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
     const taps = { shielded: await tapWire(lab, TARGET), control: await tapWire(lab, CONTROL) };
     const prelude = await readFile(new URL("attacker.py", import.meta.url), "utf8");
     let began = new Date().toISOString();
+
+    const readProgram = async (program: string) =>
+      `${prelude}\n${await readFile(new URL(program, import.meta.url), "utf8")}`;
+
+    /** What a program of Python does there, and what comes of it. */
+    async function follow(place: Place, python: readonly string[], stdin: string): Promise<Course> {
+      const tap = place === "host" ? undefined : taps[place === "control" ? "control" : "shielded"];
+      await lab.internet.reset();
+      await tap?.read();
+      began = new Date().toISOString();
+      const exec = ["podman", "exec", "--interactive", ...(place === "armed" ? ["--privileged"] : [])];
+      const enter = place === "host" ? [] : [...exec, CONTAINERS[place]];
+      const [file = "", ...rest] = [...enter, "python3", ...python];
+      const { stdout, stderr } = await lab.user.run(file, rest, { stdin });
+      if (stderr !== "") throw new Error(`The attack failed:\n${stderr}`);
+      const steps = stdout
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line): [string, string] => JSON.parse(line));
+      const arrivals = (await lab.internet.arrivals()).map(({ protocol, address, port }) =>
+        [protocol, address, port].filter((part) => part !== undefined).join(" "),
+      );
+      const asked = (await lab.internet.dnsQueries()).map(({ name }) => name.replace(RANDOM_LABEL, "*."));
+      return {
+        steps: Object.fromEntries(steps),
+        left: [...new Set([...((await tap?.read()) ?? []), ...arrivals])].filter(isOfInterest).sort(),
+        asked: [...new Set(asked)].sort(),
+      };
+    }
+
     return {
       lab,
       target,
       async attack(place, program, args = []) {
-        const text = await readFile(new URL(program, import.meta.url), "utf8");
-        const tap = place === "host" ? undefined : taps[place === "control" ? "control" : "shielded"];
-        await lab.internet.reset();
-        await tap?.read();
-        began = new Date().toISOString();
-        const python = ["python3", "-c", `${prelude}\n${text}`, ...args];
-        const enter =
-          place === "host"
-            ? []
-            : ["podman", "exec", ...(place === "armed" ? ["--privileged"] : []), CONTAINERS[place]];
-        const [file = "", ...rest] = [...enter, ...python];
-        const { stdout, stderr } = await lab.user.run(file, rest);
-        if (stderr !== "") throw new Error(`${program} failed:\n${stderr}`);
-        const steps = stdout
-          .split("\n")
-          .filter((line) => line !== "")
-          .map((line): [string, string] => JSON.parse(line));
-        const arrivals = (await lab.internet.arrivals()).map(({ protocol, address, port }) =>
-          [protocol, address, port].filter((part) => part !== undefined).join(" "),
-        );
-        return {
-          steps: Object.fromEntries(steps),
-          left: [...new Set([...((await tap?.read()) ?? []), ...arrivals])].filter(isOfInterest).sort(),
-          asked: [...new Set((await lab.internet.dnsQueries()).map(({ name }) => name))].sort(),
-        };
+        return follow(place, ["-c", await readProgram(program), ...args], "");
+      },
+      async attackAll(place, programs) {
+        const texts = programs.map(async ({ program, args = [] }) => [
+          program,
+          (await readProgram(program)).replace("json.dumps([what,", `json.dumps(["${program}: " + what,`),
+          args,
+        ]);
+        return follow(place, ["-c", ONE_AFTER_THE_OTHER], JSON.stringify(await Promise.all(texts)));
       },
       async refusals() {
         // A query that is refused on purpose comes last, so all that was before it is in the log.
@@ -134,6 +169,9 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
 
 /** Nothing of the attacks is there. */
 const LAST = "198.18.99.99";
+
+/** Of a question that no resolver has under way already. */
+const RANDOM_LABEL = /^r[0-9a-f]{12}\./;
 
 /** Names are logged by the second. */
 function second(ts: string): string {

@@ -20,7 +20,7 @@ export const attack: Attack = {
       "from the upstream's address, transparently": "EPERM",
       "the address that it names": "EHOSTUNREACH",
     },
-    asked: ["a.forged.wild.test", "b.forged.wild.test", "c.forged.wild.test", "d.forged.wild.test"],
+    asked: ["*.forged.wild.test"],
     refusals: ["blocked tcp 198.18.66.99 80"],
   },
   succeedsArmed: {
@@ -33,12 +33,6 @@ export const attack: Attack = {
       "the address that it names": "answered",
     },
     left: ["tcp 198.18.66.99 80"],
-    asked: [
-      "a.forged.wild.test",
-      "b.forged.wild.test",
-      "c.forged.wild.test",
-      "d.forged.wild.test",
-      "e.forged.wild.test",
-    ],
+    asked: ["*.forged.wild.test"],
   },
 };

@@ -1,6 +1,6 @@
 """Marks its packets as the shield marks its own."""
 
-MARKS = {"query": 0x7E510001, "learned": 0x7E520001, "inbound": 0x7E530001, "allowed": 0x7E530002, "bypass": 0x7E530004}
+MARKS = {"query": 0x7E510000, "learned": 0x7E520000, "inbound": 0x7E530001, "allowed": 0x7E530002, "bypass": 0x7E530004}
 
 
 def marked(mark):

@@ -49,8 +49,8 @@ export interface AttackLab {
   attack(place: Place, program: string, args?: readonly string[]): Promise<Course>;
   /** Several in one go, each in a process of its own. The steps carry the program's name before them. */
   attackAll(place: Place, programs: readonly Program[]): Promise<Course>;
-  /** What the shield tells of what it refused since the last attack began: "blocked udp 198.18.66.66 9000". */
-  refusals(): Promise<string[]>;
+  /** What the shield tells of what it refused since then, or since the last attack began: "blocked udp 198.18.66.66 9000". */
+  refusals(since?: string): Promise<string[]>;
   destroy(): Promise<void>;
 }
 
@@ -132,7 +132,7 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
         ]);
         return follow(place, ["-c", ONE_AFTER_THE_OTHER], JSON.stringify(await Promise.all(texts)));
       },
-      async refusals() {
+      async refusals(since = began) {
         // A query that is refused on purpose comes last, so all that was before it is in the log.
         const last = `last-${Math.random().toString(36).slice(2)}.evil.test`;
         await target.client.resolve(last);
@@ -140,7 +140,7 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
         let events: ShieldEvent[] = [];
         await until("the log has come to the end", async () => {
           events = (await eventsOf(lab, TARGET)).filter(
-            ({ ts, action }) => ts >= (action === "name" ? second(began) : began),
+            ({ ts, action }) => ts >= (action === "name" ? second(since) : since),
           );
           return events.some(({ address }) => address === LAST);
         });

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ROOT } from "./workspace.ts";
 
@@ -9,7 +9,7 @@ interface Proof {
 }
 
 /** A claim ends in its proof: (`e2e/tests/NAME.test.ts`: "title of the test"). Lines may be wrapped anywhere. */
-const PROOF = /\(`([^`]+\.test\.ts)`: "([^"]+)"\)/g;
+const PROOF = /\(`([^`]+\.(?:test|attack)\.ts)`: "([^"]+)"\)/g;
 
 function parseProofs(markdown: string): Proof[] {
   return [...markdown.replace(/\s+/g, " ").matchAll(PROOF)].map(([, file = "", title = ""]) => ({
@@ -61,6 +61,12 @@ describe("docs/security.md", () => {
 
   test("names each test file in the form that this test reads", () => {
     const left = readClaims().replace(/\s+/g, " ").replace(PROOF, "");
-    expect(left.match(/[\w./-]+\.test\.ts/g) ?? []).toEqual([]);
+    expect(left.match(/[\w./-]+\.(test|attack)\.ts/g) ?? []).toEqual([]);
+  });
+
+  test("claims what each attack proves", () => {
+    const attacks = readdirSync(join(ROOT, "e2e/attacks")).filter((name) => name.endsWith(".attack.ts"));
+    const claimed = new Set(parseProofs(readClaims()).map((proof) => basename(proof.file)));
+    expect(attacks.filter((name) => !claimed.has(name))).toEqual([]);
   });
 });

@@ -27,27 +27,39 @@ export interface Course {
 interface Program {
   readonly program: string;
   readonly args?: readonly string[];
+  /** What is expected of it. */
+  readonly steps: Readonly<Record<string, string>>;
 }
 
-/** Runs the programs of standard input one after the other, without starting an interpreter for each. */
+/** Runs the programs of standard input, without an interpreter for each, up to the first step that is not as expected. */
 const ONE_AFTER_THE_OTHER = `
 import json, os, sys
-for name, text, args in json.load(sys.stdin):
-    sys.stdout.flush()
+prelude, programs = json.load(sys.stdin)
+for program, text, args, steps in programs:
     if os.fork() == 0:
-        sys.argv = ["-c", *args]
-        names = {"__name__": "__main__"}
+        sys.argv, names = ["-c", *args], {"__name__": "__main__"}
+        def tell(what, outcome):
+            print(json.dumps([f"{program}: {what}", outcome]), flush=True)
+            if steps.get(what) != outcome:
+                os._exit(1)
+        exec(prelude, names)
+        names["tell"] = tell
         exec(text, names)
-        sys.stdout.flush()
         os._exit(0)
-    os.wait()
+    if os.wait()[1] != 0:
+        break
 `;
 
 export interface AttackLab {
   readonly lab: Lab;
   readonly target: ShieldedContainer;
-  attack(place: Place, program: string, args?: readonly string[]): Promise<Course>;
-  /** Several in one go, each in a process of its own. The steps carry the program's name before them. */
+  attack(
+    place: Place,
+    program: string,
+    args?: readonly string[],
+    afterFirstStep?: () => Promise<void>,
+  ): Promise<Course>;
+  /** Several in one go, up to the first step that is not as expected. The steps have the program's name before them. */
   attackAll(place: Place, programs: readonly Program[]): Promise<Course>;
   /** What the shield tells of what it refused since then, or since the last attack began: "blocked udp 198.18.66.66 9000". */
   refusals(since?: string): Promise<string[]>;
@@ -89,11 +101,23 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
     const prelude = await readFile(new URL("attacker.py", import.meta.url), "utf8");
     let began = new Date().toISOString();
 
-    const readProgram = async (program: string) =>
-      `${prelude}\n${await readFile(new URL(program, import.meta.url), "utf8")}`;
+    const readProgram = (program: string) => readFile(new URL(program, import.meta.url), "utf8");
+
+    async function runInTwo(file: string, args: readonly string[], between: () => Promise<void>) {
+      const running = await lab.user.spawn(file, args);
+      await running.waitForOutput("\n");
+      await between();
+      running.stdin.write("\n");
+      return running.finished;
+    }
 
     /** What a program of Python does there, and what comes of it. */
-    async function follow(place: Place, python: readonly string[], stdin: string): Promise<Course> {
+    async function follow(
+      place: Place,
+      python: readonly string[],
+      stdin: string,
+      afterFirstStep?: () => Promise<void>,
+    ): Promise<Course> {
       const tap = place === "host" ? undefined : taps[place === "control" ? "control" : "shielded"];
       await lab.internet.reset();
       await tap?.read();
@@ -101,7 +125,10 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
       const exec = ["podman", "exec", "--interactive", ...(place === "armed" ? ["--privileged"] : [])];
       const enter = place === "host" ? [] : [...exec, CONTAINERS[place]];
       const [file = "", ...rest] = [...enter, "python3", ...python];
-      const { stdout, stderr } = await lab.user.run(file, rest, { stdin });
+      const { stdout, stderr } =
+        afterFirstStep === undefined
+          ? await lab.user.run(file, rest, { stdin })
+          : await runInTwo(file, rest, afterFirstStep);
       if (stderr !== "") throw new Error(`The attack failed:\n${stderr}`);
       const steps = stdout
         .split("\n")
@@ -121,16 +148,20 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
     return {
       lab,
       target,
-      async attack(place, program, args = []) {
-        return follow(place, ["-c", await readProgram(program), ...args], "");
+      async attack(place, program, args = [], afterFirstStep = undefined) {
+        return follow(
+          place,
+          ["-c", `${prelude}\n${await readProgram(program)}`, ...args],
+          "",
+          afterFirstStep,
+        );
       },
       async attackAll(place, programs) {
-        const texts = programs.map(async ({ program, args = [] }) => [
-          program,
-          (await readProgram(program)).replace("json.dumps([what,", `json.dumps(["${program}: " + what,`),
-          args,
-        ]);
-        return follow(place, ["-c", ONE_AFTER_THE_OTHER], JSON.stringify(await Promise.all(texts)));
+        const texts = programs.map(async ({ program, args = [], steps }) => {
+          return [program, await readProgram(program), args, steps];
+        });
+        const stdin = JSON.stringify([prelude, await Promise.all(texts)]);
+        return follow(place, ["-c", ONE_AFTER_THE_OTHER], stdin);
       },
       async refusals(since = began) {
         // A query that is refused on purpose comes last, so all that was before it is in the log.

@@ -29,6 +29,10 @@ def step(what, action):
         outcome = "silence"
     except OSError as error:
         outcome = errno.errorcode.get(error.errno, str(error))
+    tell(what, outcome)
+
+
+def tell(what, outcome):
     print(json.dumps([what, outcome]), flush=True)
 
 

@@ -7,8 +7,8 @@ export const attack: Attack = {
     control: {
       steps: {
         "5000 queries": "sent",
-        "one more, in peace": "answered",
-        "1500 connections": "answered",
+        "1500 connections": "sent",
+        "a query, in peace": "answered",
       },
       asked: ["evil.test"],
     },
@@ -16,16 +16,16 @@ export const attack: Attack = {
   shielded: {
     steps: {
       "5000 queries": "EPERM",
-      "one more, in peace": "answered",
-      "1500 connections": "silence",
+      "1500 connections": "sent",
+      "a query, in peace": "answered",
     },
     refusals: ["name evil.test A"],
   },
   armed: {
     steps: {
       "5000 queries": "EPERM",
-      "one more, in peace": "answered",
-      "1500 connections": "silence",
+      "1500 connections": "sent",
+      "a query, in peace": "answered",
     },
     refusals: ["name evil.test A"],
   },

@@ -15,6 +15,7 @@ export const attack: Attack = {
         "the resolver, NULL": "answered",
         "the resolver, CNAME": "answered",
         "the resolver, MX": "answered",
+        "the resolver, by TCP, an allowed name": "answered",
         "the resolver, by TCP": "answered",
         "the resolver, a label of 63": "answered",
         "the resolver, four labels of 50": "answered",
@@ -72,6 +73,7 @@ export const attack: Attack = {
       "the resolver, NULL": "REFUSED",
       "the resolver, CNAME": "REFUSED",
       "the resolver, MX": "REFUSED",
+      "the resolver, by TCP, an allowed name": "answered",
       "the resolver, by TCP": "REFUSED",
       "the resolver, a label of 63": "REFUSED",
       "the resolver, four labels of 50": "REFUSED",
@@ -89,6 +91,7 @@ export const attack: Attack = {
       "DNS over HTTPS": "EHOSTUNREACH",
       "DNS over QUIC": "EPERM",
     },
+    asked: ["good.test"],
     refusals: [
       "blocked tcp 198.18.0.53 443",
       "blocked tcp 198.18.0.53 53",

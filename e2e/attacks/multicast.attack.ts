@@ -15,6 +15,7 @@ export const attack: Attack = {
         "mDNS over IPv6": "sent",
         "all nodes": "sent",
         "a global group": "sent",
+        "a group of its own": "done",
       },
       left: [
         "udp 10.0.2.255 9000",
@@ -40,6 +41,7 @@ export const attack: Attack = {
       "mDNS over IPv6": "EPERM",
       "all nodes": "EPERM",
       "a global group": "EPERM",
+      "a group of its own": "done",
     },
     refusals: [
       "private udp 10.0.2.255 9000",

@@ -10,3 +10,14 @@ step("the network's broadcast", lambda: udp("10.0.2.255", 9000, BROADCAST))
 step("mDNS over IPv6", lambda: udp("ff02::fb%tap0", 5353))
 step("all nodes", lambda: udp("ff02::1%tap0", 9000))
 step("a global group", lambda: udp("ff0e::1", 9000))
+
+
+def join(group):
+    """The kernel reports that to the network by itself."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as member:
+        request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=I", socket.if_nametoindex("tap0"))
+        member.setsockopt(41, socket.IPV6_JOIN_GROUP, request)
+        return "done"
+
+
+step("a group of its own", lambda: join("ff02::1234"))

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { type Kernel, openKernel } from "../tests/kernel.ts";
 import type { Attack } from "./attack.ts";
 import type { AttackLab } from "./attack-lab.ts";
@@ -30,28 +29,79 @@ const DENIED = [
   ["deny_v6", "2001:2::aaaa"],
 ] as const;
 
+/** A server on the internet that answers one datagram with a hundred. */
+const TALKER = `
+import socket, threading, time
+def talk(family, address):
+    server = socket.socket(family, socket.SOCK_DGRAM)
+    server.setsockopt(0 if family == socket.AF_INET else 41, 15 if family == socket.AF_INET else 78, 1)
+    server.bind((address, 9100))
+    while True:
+        _, sender = server.recvfrom(64)
+        for _ in range(200):
+            server.sendto(b"x", sender)
+            time.sleep(0.02)
+for family, address in ((socket.AF_INET, "198.18.1.1"), (socket.AF_INET6, "2001:2::aaaa")):
+    threading.Thread(target=talk, args=(family, address)).start()
+print("ready", flush=True)
+`;
+
 /** Rules that are missed by nobody here, each by a part of its text, and why. */
-const NOT_MISSED: readonly { readonly chain: string; readonly rule: string; readonly because: string }[] = [];
+const NOT_MISSED: readonly { readonly chain: string; readonly rule: string; readonly because: string }[] = [
+  {
+    chain: "output",
+    rule: "ct direction reply ct state established,related ct mark 0x7e530003 accept",
+    because:
+      "is for who comes in over the wire by a published port, as with pasta; slirp4netns brings them by loopback",
+  },
+];
 
 /** Takes away one rule of the running shield after the other. */
 export async function* makeRuleHoles(attackLab: AttackLab, attacks: readonly Attack[]): AsyncGenerator<Hole> {
   for (const { prepare } of attacks) await prepare?.(attackLab);
-  await attackLab.lab.internet.setName("six.wild.test", { addresses: ["2001:2::21"] });
+  const { internet, root } = attackLab.lab;
+  await internet.setName("six.wild.test", { addresses: ["2001:2::21"] });
+  const talker = await root.spawn("nsenter", ["--net=/run/lab/internet", "python3", "-c", TALKER]);
+  await talker.waitForOutput("ready");
   const kernel = await openKernel(attackLab.lab, "target");
   const check = { attackLab, kernel, attacks: attacks.filter(({ program }) => !SLOW.includes(program)) };
-  const before = await findRed(check);
-  if (before !== undefined) throw new Error(`Without a hole this is red already: ${before}`);
-  for (const { chain, text } of await rulesOf(kernel)) {
-    // Handles are new after each repair.
-    const rule = (await rulesOf(kernel)).find((now) => now.chain === chain && now.text === text);
-    if (rule === undefined) throw new Error(`The rule is not there after a repair: ${text}`);
-    await kernel.nft("delete", "rule", "inet", "terok_shield", chain, "handle", String(rule.handle));
-    const foundBy = await findRed(check);
-    const { because } = NOT_MISSED.find((known) => known.chain === chain && text.includes(known.rule)) ?? {};
-    yield { what: `${chain}: \`${text}\``, foundBy, because };
-    await attackLab.target.mustShield("up", "--repair");
+  const seen = new Set<string>();
+  for (const { mode, skipped, find } of PHASES) {
+    const enterMode = async () => {
+      await attackLab.target.mustShield("up", "--repair");
+      if (mode.length > 0) await attackLab.target.mustShield("down", ...mode.slice(1));
+    };
+    await enterMode();
+    const before = await find(check);
+    if (before !== undefined) throw new Error(`Without a hole this is red already: ${before}`);
+    for (const { chain, text } of await rulesOf(kernel)) {
+      const what = `${chain}: \`${text}\``;
+      if (chain === skipped || seen.has(what)) continue;
+      seen.add(what);
+      // Handles are new after each repair.
+      const rule = (await rulesOf(kernel)).find((now) => now.chain === chain && now.text === text);
+      if (rule === undefined) throw new Error(`The rule is not there after a repair: ${text}`);
+      await kernel.nft("delete", "rule", "inet", "terok_shield", chain, "handle", String(rule.handle));
+      const foundBy = await find(check);
+      const { because } =
+        NOT_MISSED.find((known) => known.chain === chain && text.includes(known.rule)) ?? {};
+      yield { what: mode.length > 0 ? `${what}, in ${mode.join(" ")}` : what, foundBy, because };
+      await enterMode();
+    }
   }
 }
+
+/** Rules that are the same in a later phase are taken away in the first alone. */
+const PHASES: readonly {
+  readonly mode: readonly string[];
+  readonly skipped?: string;
+  find(check: Check): Promise<string | undefined>;
+}[] = [
+  // There nothing leads to it.
+  { mode: [], skipped: "admit_bypass", find: findRed },
+  { mode: ["down"], find: (check) => findRedInBypass(check, "EHOSTUNREACH") },
+  { mode: ["down", "--all"], find: (check) => findRedInBypass(check, "answered") },
+];
 
 interface Rule {
   readonly chain: string;
@@ -83,12 +133,42 @@ async function findRed(check: Check): Promise<string | undefined> {
   return (
     (await findClosed(check)) ??
     (await findDenied(check)) ??
+    (await findForgotten(check)) ??
+    (await findReserved(check)) ??
     (await findMissingNeighbours(check)) ??
     (await findCountedTwice(check)) ??
     (await findStill(check, counted)) ??
     (await findSucceeding(check)) ??
+    (await findTalking(check)) ??
+    (await findBorrowed(check)) ??
     (await findDrowned(check))
   );
+}
+
+/** In bypass everything is open but what is denied, and private networks as it was said. */
+async function findRedInBypass(check: Check, privateOutcome: string): Promise<string | undefined> {
+  const { attackLab, kernel } = check;
+  const { client } = attackLab.target;
+  const opened = ["tcp,evil.test,80", "tcp,198.18.66.66,80", "udp,198.18.66.66,9000", "tcp,2001:2::6666,80"];
+  const outcomes = await client.attempt(...opened, "tcp,10.77.0.7,80", "tcp,fd77::7,80");
+  const expected = [
+    ...opened.map(() => "answered"),
+    privateOutcome,
+    privateOutcome === "answered" ? "answered" : "ECONNREFUSED",
+  ];
+  const other = outcomes.findIndex((outcome, index) => outcome !== expected[index]);
+  if (other >= 0)
+    return `bypass: ${[...opened, "tcp,10.77.0.7,80", "tcp,fd77::7,80"][other]} gives ${outcomes[other]}`;
+  const before = await countersOf(kernel);
+  const flow = await client.open("echo", "tcp,198.18.66.66,9000");
+  await flow.goesOn();
+  await flow.close();
+  const after = await countersOf(kernel);
+  for (const counter of ["bypassed", "logged_bypass"]) {
+    const more = (after.get(counter) ?? 0) - (before.get(counter) ?? 0);
+    if (more !== 1) return `bypass: a connection counts as ${more > 1 ? "many" : "none"} in ${counter}`;
+  }
+  return (await findClosed(check)) ?? (await findDenied(check));
 }
 
 async function findClosed({ attackLab: { target } }: Check): Promise<string | undefined> {
@@ -125,15 +205,46 @@ async function findMissingNeighbours({ attackLab: { lab, target } }: Check): Pro
   return outcome === "answered" ? undefined : "control: IPv6 from an empty neighbour cache";
 }
 
-/** A connection counts once, however much it carries. */
+/** A connection counts once, and is logged once, however much it carries. */
 async function findCountedTwice({ attackLab: { target }, kernel }: Check): Promise<string | undefined> {
   for (const flowTo of ["tcp,198.18.1.1,9000", "tcp,good.test,9000"]) {
-    const counted = (await countersOf(kernel)).get("allowed") ?? 0;
+    const before = await countersOf(kernel);
     const flow = await target.client.open("echo", flowTo);
     await flow.goesOn();
     await flow.close();
-    const more = ((await countersOf(kernel)).get("allowed") ?? 0) - counted;
-    if (more !== 1) return `control: a connection to ${flowTo} counts as ${more > 1 ? "many" : "none"}`;
+    const after = await countersOf(kernel);
+    for (const counter of ["allowed", "logged_allowed"]) {
+      const more = (after.get(counter) ?? 0) - (before.get(counter) ?? 0);
+      if (more !== 1)
+        return `control: a connection to ${flowTo} counts as ${more > 1 ? "many" : "none"} in ${counter}`;
+    }
+  }
+  return undefined;
+}
+
+/** A connection to an address that DNS opened goes on after the address is forgotten. */
+async function findForgotten({ attackLab: { target }, kernel }: Check): Promise<string | undefined> {
+  const flow = await target.client.open("idle", "tcp,good.test,9000");
+  try {
+    await kernel.nft("flush", "set", "inet", "terok_shield", "dns_v4");
+    const outcome = await flow.say();
+    return outcome === "answered" ? undefined : `control: a silent connection to good.test gives ${outcome}`;
+  } finally {
+    await flow.close();
+  }
+}
+
+/** An entry for private networks does not open podman's own. */
+async function findReserved({ attackLab: { target }, kernel }: Check): Promise<string | undefined> {
+  for (const [set, range, targetInIt] of [
+    ["allow_v4", "10.0.0.0/8", "udp,10.0.2.2,9000"],
+    ["allow_v6", "fd00::/16", "udp,fd00::2,9000"],
+  ] as const) {
+    const element = ["element", "inet", "terok_shield", set, `{ ${range} }`];
+    await kernel.nft("add", ...element);
+    const [outcome] = await target.client.attempt(targetInIt);
+    await kernel.nft("delete", ...element);
+    if (outcome !== "EPERM") return `an entry for ${range} opens ${targetInIt}: ${outcome}`;
   }
   return undefined;
 }
@@ -143,13 +254,13 @@ async function findSucceeding({ attackLab, attacks }: Check): Promise<string | u
   for (const place of ["shielded", "armed"] as const) {
     const specified = attacks.flatMap((attack) => {
       const expected = attack[place];
-      return expected === undefined ? [] : [{ ...attack, expected }];
+      return expected === undefined ? [] : [{ ...attack, expected, steps: expected.steps }];
     });
     const course = await attackLab.attackAll(place, specified);
     const suffix = place === "armed" ? ", armed" : "";
-    for (const { program, expected } of specified) {
+    for (const { program, steps } of specified) {
       const name = program.replace(".py", "");
-      for (const [step, outcome] of Object.entries(expected.steps)) {
+      for (const [step, outcome] of Object.entries(steps)) {
         const seen = course.steps[`${program}: ${step}`];
         if (seen !== outcome) return `\`${name}\`${suffix}: ${step} gives ${seen}`;
       }
@@ -166,7 +277,10 @@ async function findSucceeding({ attackLab, attacks }: Check): Promise<string | u
   ]);
   const told = await attackLab.refusals(began).catch((): string[] => []);
   const untold = refusals.find((refusal) => !told.includes(refusal));
-  return untold === undefined ? undefined : `the log: nothing of ${untold}`;
+  if (untold !== undefined) return `the log: nothing of ${untold}`;
+  // What the kernel reports of multicast groups by itself.
+  const invented = told.find((refusal) => refusal.includes("ff02::16"));
+  return invented === undefined ? undefined : `the log: ${invented}, which nobody sent`;
 }
 
 /** What was let through and what was refused is counted, and a sample of it told to the log. */
@@ -180,17 +294,45 @@ async function findStill(
   return still === undefined ? undefined : `the counter ${still} stands still`;
 }
 
-async function findDrowned({ attackLab, kernel }: Check): Promise<string | undefined> {
-  const counted = (await countersOf(kernel)).get("refused_queries");
-  const { steps } = await attackLab.attack("shielded", "dns-flood.py");
-  const { attack } = (await import("./dns-flood.attack.ts")) as { attack: Attack };
-  if (!isDeepStrictEqual(steps, attack.shielded.steps)) {
-    const [step] =
-      Object.entries(attack.shielded.steps).find(([name, outcome]) => steps[name] !== outcome) ?? [];
-    return `\`dns-flood\`: ${step} gives ${step === undefined ? "nothing" : steps[step]}`;
+/** A denied server that goes on talking is not heard. */
+async function findTalking({ attackLab, kernel }: Check): Promise<string | undefined> {
+  for (const [set, address] of DENIED) {
+    const element = ["element", "inet", "terok_shield", set, `{ ${address} }`];
+    const { steps } = await attackLab.attack("shielded", "talker.py", [address], async () => {
+      await kernel.nft("add", ...element);
+    });
+    await kernel.nft("delete", ...element);
+    if (steps["at first"] !== "heard") return `control: the talker at ${address} gives ${steps["at first"]}`;
+    if (steps.afterwards !== "silence") return `deny: ${address} is still heard over UDP`;
   }
-  const isCounted = (await countersOf(kernel)).get("refused_queries") !== counted;
-  return isCounted ? undefined : "the counter refused_queries stands still";
+  return undefined;
+}
+
+/** An attacker does not make his connection to what an entry opens into one that DNS opened: it ends with the entry. */
+async function findBorrowed({ attackLab, kernel }: Check): Promise<string | undefined> {
+  await attackLab.target.client.attempt("tcp,six.wild.test,80");
+  const element = ["element", "inet", "terok_shield", "allow_v6", "{ 2001:2::cccc }"];
+  await kernel.nft("add", ...element);
+  const before = await attackLab.attack("shielded", "borrowed-mark.py", ["before"]);
+  await kernel.nft("delete", ...element);
+  const after = await attackLab.attack("shielded", "borrowed-mark.py");
+  const closed = Object.entries(before.steps).find(([, outcome]) => outcome !== "sent");
+  if (closed !== undefined) return `control: \`borrowed-mark\`: ${closed[0]} gives ${closed[1]}`;
+  return after.steps["the way"] === "EPERM" ? undefined : `\`borrowed-mark\`: the way stays open`;
+}
+
+async function findDrowned({ attackLab, kernel }: Check): Promise<string | undefined> {
+  const { attack } = (await import("./dns-flood.attack.ts")) as { attack: Attack };
+  for (const only of ["queries", "connections"]) {
+    const counted = (await countersOf(kernel)).get("refused_queries");
+    const { steps } = await attackLab.attack("shielded", "dns-flood.py", [only]);
+    for (const [step, outcome] of Object.entries(steps)) {
+      if (outcome !== attack.shielded.steps[step]) return `\`dns-flood\`: ${step} gives ${outcome}`;
+    }
+    const now = (await countersOf(kernel)).get("refused_queries");
+    if (now === counted) return `the counter refused_queries stands still in a flood of ${only}`;
+  }
+  return undefined;
 }
 
 /** Packets of each counter. */

@@ -71,6 +71,10 @@ const PROFILE = `
 good.test
 198.18.1.1
 2001:2::aaaa
+198.18.1.2:80/tcp
+[2001:2::bbbb]:80/tcp
+v4only.test:80/tcp
+v6only.test:80/tcp
 *.wild.test
 *.rebind.test
 `;

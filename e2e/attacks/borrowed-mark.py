@@ -17,4 +17,3 @@ def send(source, destination):
 step("the way", lambda: send(LEARNED, OPENED))
 if "before" in sys.argv:
     step("what looks like an answer", lambda: send(OPENED, LEARNED))
-    step("the way again", lambda: send(LEARNED, OPENED))

@@ -8,7 +8,7 @@ import { buildWithout } from "./switched-off-hooks.ts";
 
 /** Switches off one check of the hook after the other, in an installation that is there for this alone. */
 export async function* makeHookHoles(shieldPrefix: string): AsyncGenerator<Hole> {
-  const hook = path.join(shieldPrefix, "lib/node_modules/terok-shield/dist/terok-shield-hook.mjs");
+  const hook = path.join(shieldPrefix, "lib/node_modules/terok-shield/dist/terok-shield-hook.cjs");
   const [whole, without] = await Promise.all([readFile(hook, "utf8"), buildWithout(HOOK_CHECKS)]);
   const lab = await createLab({ shieldPrefix });
   try {

@@ -101,6 +101,13 @@ export async function* makeRuleHoles(attackLab: AttackLab, attacks: readonly Att
 const LEARNED = [
   ["good.test", "198.18.0.10"],
   ["six.wild.test", "2001:2::21"],
+  ["v4only.test", "198.18.0.13"],
+  ["v6only.test", "2001:2::14"],
+] as const;
+/** What their answers could say, too. */
+const PRIVATE = [
+  ["kept_v4", "10.77.0.7"],
+  ["kept_v6", "fd77::7"],
 ] as const;
 
 /** Rules that are the same in a later phase are taken away in the first alone. */
@@ -174,12 +181,17 @@ async function findRedInBypass(check: Check, privateOutcome: string): Promise<st
   const other = outcomes.findIndex((outcome, index) => outcome !== expected[index]);
   if (other >= 0)
     return `bypass: ${[...opened, "tcp,10.77.0.7,80", "tcp,fd77::7,80"][other]} gives ${outcomes[other]}`;
-  const kinds = [
-    ["198.18.66.66", ["bypassed", "logged_bypass"]],
-    ...LEARNED.map(([, address]) => [address, ["allowed"]] as const),
-  ] as const;
-  for (const [address, counters] of kinds) {
-    const wrong = await findMiscounted(check, `tcp,${address},9000`, counters);
+  const bypassed = await findMiscounted(check, "tcp,198.18.66.66,80", ["bypassed", "logged_bypass"]);
+  if (bypassed !== undefined) return `bypass: ${bypassed}`;
+  for (const [, address] of LEARNED) {
+    const wrong = await findMiscounted(check, `tcp,${address},80`, ["allowed"]);
+    if (wrong !== undefined) return `bypass: ${wrong}`;
+  }
+  for (const [set, address] of privateOutcome === "answered" ? PRIVATE : []) {
+    const element = ["element", "inet", "terok_shield", set, `{ ${address} }`];
+    await check.kernel.nft("add", ...element);
+    const wrong = await findMiscounted(check, `tcp,${address},80`, ["bypassed"]);
+    await check.kernel.nft("delete", ...element);
     if (wrong !== undefined) return `bypass: ${wrong}`;
   }
   return (await findClosed(check)) ?? (await findDenied(check));
@@ -221,7 +233,7 @@ async function findMissingNeighbours({ attackLab: { lab, target } }: Check): Pro
 }
 
 async function findCountedTwice(check: Check): Promise<string | undefined> {
-  for (const flowTo of ["tcp,198.18.1.1,9000", "tcp,good.test,9000"]) {
+  for (const flowTo of ["tcp,198.18.1.1,80", "tcp,good.test,80"]) {
     const wrong = await findMiscounted(check, flowTo, ["allowed", "logged_allowed"]);
     if (wrong !== undefined) return `control: ${wrong}`;
   }
@@ -235,7 +247,7 @@ async function findMiscounted(
   counters: readonly string[],
 ): Promise<string | undefined> {
   const before = await countersOf(kernel);
-  const flow = await target.client.open("echo", flowTo);
+  const flow = await target.client.open("stream", flowTo);
   await flow.goesOn();
   await flow.close();
   const after = await countersOf(kernel);

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,8 +39,12 @@ export async function buildWithout(checks: readonly HookCheck[]): Promise<string
     );
     const tsup = path.join(ROOT, "node_modules/.bin/tsup");
     await execa(tsup, ["--silent", "--config", config], { cwd: path.join(ROOT, "packages/hook-entrypoint") });
+    const names = await readdir(path.join(directory, "built"));
     return await Promise.all(
-      checks.map((_, index) => readFile(path.join(directory, `built/hole-${index}.mjs`), "utf8")),
+      checks.map((_, index) => {
+        const name = names.find((built) => built.startsWith(`hole-${index}.`)) ?? "";
+        return readFile(path.join(directory, "built", name), "utf8");
+      }),
     );
   } finally {
     await rm(directory, { recursive: true });

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { HOOK_CHECKS, OTHER_REFUSALS } from "../attacks/hook-checks.ts";
+import { GATE_CHECKS, HOOK_CHECKS, OTHER_REFUSALS } from "../attacks/hook-checks.ts";
 import { HOOK_SOURCE, switchOff } from "../attacks/switched-off-hooks.ts";
+import { ROOT } from "./workspace.ts";
 
 const read = (file: string) => readFileSync(join(HOOK_SOURCE, file), "utf8");
 const files = readdirSync(HOOK_SOURCE).filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
@@ -36,6 +37,16 @@ describe("the list of the hook's checks", () => {
       }),
     );
     expect(missing).toEqual([]);
+  });
+
+  test("is the one that docs/holes.md was written with", () => {
+    const page = readFileSync(join(ROOT, "docs/holes.md"), "utf8");
+    const lines = [
+      ...GATE_CHECKS.map(({ check }) => `| gate: ${check} |`),
+      ...HOOK_CHECKS.map(({ file, check }) => `| ${file}: ${check} |`),
+      ...OTHER_REFUSALS.map(({ file, says, because }) => `| ${file}: ${says} | ${because} |`),
+    ];
+    expect(lines.filter((line) => !page.includes(line))).toEqual([]);
   });
 
   test("explains no refusal that is not there", () => {

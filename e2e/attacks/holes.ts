@@ -31,27 +31,29 @@ Written by \`pnpm attack:holes\`, which makes each of these holes in a real shie
 const wanted = process.argv[2];
 const installed = await installShield();
 const faults: string[] = [];
-const [oldRules, oldStarts] = await readParts();
 try {
-  const rules =
+  const parts = [
     wanted === "starts"
-      ? oldRules
-      : renderRules(await printTable("The rule that is taken away", ruleHoles()));
-  const starts =
+      ? undefined
+      : renderRules(await printTable("The rule that is taken away", ruleHoles())),
     wanted === "rules"
-      ? oldStarts
-      : renderStarts(await printTable("The check that is switched off", makeHookHoles(installed.prefix)));
-  if (faults.length === 0) await writeFile(PAGE, [TITLE, rules, starts].join("\n"));
+      ? undefined
+      : renderStarts(await printTable("The check that is switched off", makeHookHoles(installed.prefix))),
+  ];
+  if (faults.length === 0) {
+    const old = [await readPart("Rules"), await readPart("Checks of a start")];
+    await writeFile(PAGE, [TITLE, ...parts.map((part, index) => part ?? old[index])].join("\n"));
+  }
 } finally {
   await installed.remove();
 }
 for (const fault of faults) process.stderr.write(`${fault}\n`);
 process.exitCode = faults.length === 0 ? 0 : 1;
 
-async function readParts(): Promise<[string, string]> {
-  const text = await readFile(PAGE, "utf8").catch(() => "");
-  const [, rules = "", starts = ""] = text.split(/^(?=## )/m);
-  return [rules.trimEnd().concat("\n"), starts];
+/** What an earlier run wrote. */
+async function readPart(heading: string): Promise<string> {
+  const parts = (await readFile(PAGE, "utf8").catch(() => "")).split(/^(?=## )/m);
+  return (parts.find((part) => part.startsWith(`## ${heading}\n`)) ?? "").trimEnd().concat("\n");
 }
 
 async function* ruleHoles(): AsyncGenerator<Hole> {

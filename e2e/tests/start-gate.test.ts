@@ -176,7 +176,7 @@ describe("a container of a shield", () => {
     {
       fault: "both hooks agree on an empty file",
       damage:
-        "sed -i 's#/run[^\"]*terok-shield-hook.cjs#/dev/null#; s#..run[^\"]*terok-shield-hook..mjs#\\\\/dev\\\\/null#' $B/hooks/*.json",
+        "sed -i 's#/run[^\"]*terok-shield-hook.cjs#/dev/null#; s#..run[^\"]*terok-shield-hook..cjs#\\\\/dev\\\\/null#' $B/hooks/*.json",
     },
     {
       fault: "the hooks fire for another container's bundle",

@@ -26,6 +26,7 @@ const ALLOWED = [
 const COUNTERS = [
   ...["allowed", "refused_blocked", "refused_denied", "refused_private"],
   ...["logged_allowed", "logged_blocked", "logged_denied", "logged_private"],
+  ...["dns_asked", "dns_answered", "dns_missing", "dns_refused"],
 ];
 /** What the deny sets hold for the length of one check. */
 const DENIED = [
@@ -327,6 +328,7 @@ async function findStill(
   counted: ReadonlyMap<string, number>,
 ): Promise<string | undefined> {
   await target.client.attempt("tcp,198.18.66.66,80", "tcp,10.77.0.7,80");
+  for (const name of ["good.test", "nowhere.wild.test", "evil.test"]) await target.client.resolve(name);
   const now = await countersOf(kernel);
   const still = COUNTERS.find((name) => now.get(name) === counted.get(name));
   return still === undefined ? undefined : `the counter ${still} stands still`;

@@ -34,7 +34,7 @@ const DENIED = [
   ["deny_v6", "2001:2::aaaa"],
 ] as const;
 
-/** A server on the internet that answers one datagram with a hundred. */
+/** A server on the internet that answers one datagram with many. */
 const TALKER = `
 import socket, threading, time
 def talk(family, address):

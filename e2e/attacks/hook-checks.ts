@@ -642,6 +642,11 @@ export const OTHER_REFUSALS: readonly {
   { file: "resolver.ts", says: "the bundle names no dnsmasq", because: "there is nothing to start" },
   { file: "resolver.ts", says: "holds no marker", because: "the hook wrote that file itself" },
   { file: "resolver.ts", says: "names no revision", because: "the file is sealed" },
+  {
+    file: "write-own-file.ts",
+    says: "cannot be written",
+    because: "puts an error into words that ends the hook by itself",
+  },
   { file: "run-program.ts", says: "could not be run", because: "as one that fails" },
   ...["no container runs with", "this is not the network namespace"].map((says) => ({
     file: "runtime-record.ts",

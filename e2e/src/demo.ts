@@ -1,5 +1,6 @@
 import { installShield } from "./lab/install-shield.ts";
 import { createLab, type Lab } from "./lab/lab.ts";
+import { PLATFORM } from "./lab/platform.ts";
 
 /** One step of the demo: what is shown, the command as a user types it, and what has to come of it. */
 interface Step {
@@ -70,7 +71,7 @@ const STEPS: readonly Step[] = [
   },
   {
     shows: "The resolver cannot be asked past the shield's own.",
-    command: inside("dig", "+tries=1", "+time=1", "@10.0.2.3", "evil.test"),
+    command: inside("dig", "+tries=1", "+time=1", `@${PLATFORM.network.resolver}`, "evil.test"),
     expects: /unreachable/,
   },
   {

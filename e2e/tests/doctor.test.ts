@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 
@@ -18,7 +19,7 @@ describe("terok-shield doctor", () => {
     await lab.user.writeFile(`${lab.user.home}/.config/terok/shield/profiles/life.txt`, "198.18.1.1\n");
     await lab.user.writeFile(
       `${lab.user.home}/.config/terok/shield/config.yml`,
-      "default_profiles: [life]\n",
+      shieldConfig("default_profiles: [life]\n"),
     );
   });
   afterAll(() => lab?.destroy());

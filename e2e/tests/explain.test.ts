@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { PLATFORM, shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 import { openKernel } from "./kernel.ts";
@@ -227,7 +228,7 @@ describe("explain says who decided", () => {
       "refused",
       "refused: a cloud metadata address, only an entry of exactly that address would open it",
     ]);
-    expect((await say("10.0.2.3:53")).join()).toContain("the container's own network");
+    expect((await say(`${PLATFORM.network.resolver}:53`)).join()).toContain("the container's own network");
     expect(await say("127.0.0.1:53")).toEqual(["passes", "allowed: it is the container itself"]);
     expect(await lab.internet.dnsQueries()).toEqual([]);
   });
@@ -325,7 +326,7 @@ describe("explain says who decided", () => {
 
 test("without a resolver, by the names that were resolved before the start", async () => {
   const config = `${lab.user.home}/.config/terok/shield/config.yml`;
-  await lab.user.writeFile(config, "dns: {tier: dig}\n");
+  await lab.user.writeFile(config, shieldConfig("dns: {tier: dig}\n"));
   const { client } = await startShielded(lab, "static", "good.test:80\nother.test\n198.18.1.0/24\n");
   const { stdout } = await lab.shield([
     "explain",

@@ -3,9 +3,8 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { PLATFORM } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
-
-const NETWORK = ["--network", "slirp4netns:enable_ipv6=true"];
 
 describe("in a lab", () => {
   let lab: Lab;
@@ -16,7 +15,7 @@ describe("in a lab", () => {
   beforeEach(() => lab.internet.reset());
 
   function inContainer(...command: string[]): Promise<string> {
-    return lab.user.mustRun("podman", ["run", "--rm", ...NETWORK, ...lab.imageArgs, ...command]);
+    return lab.user.mustRun("podman", ["run", "--rm", PLATFORM.network.option, ...lab.imageArgs, ...command]);
   }
 
   test.each([
@@ -109,7 +108,7 @@ describe("in a lab", () => {
   });
 
   test("a stream goes on until it is ended", async () => {
-    const stream = await lab.user.spawn("curl", ["-sSN", "http://good.test/stream"]);
+    const stream = await lab.user.spawn("curl", ["-4sSN", "http://good.test/stream"]);
     await stream.waitForOutput("still reaching 198.18.0.10\nstill reaching 198.18.0.10\n");
     stream.kill("SIGKILL");
     expect((await stream.finished).exitCode).toBe(128 + 9);
@@ -188,10 +187,19 @@ test("destroying a lab with running containers leaves nothing of it", async () =
   const accounts = await readFile("/etc/passwd", "utf8");
   const mounts = await readFile("/proc/self/mounts", "utf8");
   const lab = await createLab();
-  await lab.user.mustRun("podman", ["run", "--detach", ...NETWORK, ...lab.imageArgs, "sleep", "1000"]);
+  await lab.user.mustRun("podman", [
+    "run",
+    "--detach",
+    PLATFORM.network.option,
+    ...lab.imageArgs,
+    "sleep",
+    "1000",
+  ]);
+  // Pasta's name has a suffix.
+  const awaited = ["conmon", PLATFORM.network.kind, "sleep"];
   await until("the container runs its program", async () => {
     const names = (await lab.user.processes()).map(({ name }) => name);
-    return ["conmon", "slirp4netns", "sleep"].every((name) => names.includes(name));
+    return awaited.every((name) => names.some((running) => running.startsWith(name)));
   });
   const namespaces = await namespacesOfUser(lab.user.uid);
   expect(namespaces.size).toBeGreaterThan(0);

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 
@@ -17,7 +18,7 @@ describe("terok-shield run", () => {
     );
     await lab.user.writeFile(
       `${lab.user.home}/.config/terok/shield/config.yml`,
-      "default_profiles: [life]\n",
+      shieldConfig("default_profiles: [life]\n"),
     );
   });
   afterAll(() => lab?.destroy());
@@ -33,7 +34,7 @@ describe("terok-shield run", () => {
 
   /** Whatever a shielded container needs beside itself. */
   async function helpers(): Promise<string[]> {
-    const names = /^(dnsmasq|ulogd|conmon|slirp4netns|rootlessport|crun)/;
+    const names = /^(dnsmasq|ulogd|conmon|slirp4netns|pasta|rootlessport|crun|runc)/;
     return (await lab.user.processes())
       .filter(({ name, command }) => names.test(name) || command.includes("terok-shield-keeper"))
       .map(({ name }) => name);

@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Loop } from "../src/lab/client.ts";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 import { all, expectReach, type ShieldedContainer, startShielded } from "./shielded-container.ts";
@@ -34,7 +35,7 @@ describe("where DNS brings an address for 3 seconds", () => {
   beforeAll(async () => {
     lab = await createLab({ shieldPrefix: installedShield() });
     const config = `${lab.user.home}/.config/terok/shield/config.yml`;
-    await lab.user.writeFile(config, `dns: {timeout_seconds: ${TIMEOUT_SECONDS}}\n`);
+    await lab.user.writeFile(config, shieldConfig(`dns: {timeout_seconds: ${TIMEOUT_SECONDS}}\n`));
     const turn = () => lab.internet.setName("turning.test", { addresses: [`198.18.150.${++turns}`] });
     await turn();
     web = await startShielded(lab, "web", PROFILE);

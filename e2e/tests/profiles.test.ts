@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 
@@ -117,7 +118,7 @@ describe.each(TIERS)("what profiles say, in the $tier tier", ({ tier, hide }) =>
     await writeProfile("timed", "198.18.8.8\ngood.test\n");
     await lab.user.writeFile(
       `${lab.user.home}/.config/terok/shield/config.yml`,
-      "dns: {timeout_seconds: 1}\n",
+      shieldConfig("dns: {timeout_seconds: 1}\n"),
     );
     await lab.shield([
       "run",
@@ -145,7 +146,7 @@ describe.each(TIERS)("what profiles say, in the $tier tier", ({ tier, hide }) =>
       expect(await curl("198.18.0.10")).toBe(0);
     }
     expect(await curl("198.18.8.8")).toBe(0);
-    await lab.user.mustRun("rm", [`${lab.user.home}/.config/terok/shield/config.yml`]);
+    await lab.user.writeFile(`${lab.user.home}/.config/terok/shield/config.yml`, shieldConfig());
     await lab.podman(["rm", "--force", "--time=0", "timed"]);
   });
 

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { PLATFORM } from "../src/lab/platform.ts";
 import { installedShield } from "./installed-shield.ts";
 
+const { resolver: RESOLVER, otherResolvers: OTHER_RESOLVERS } = PLATFORM.network;
 const PROBE = await readFile(new URL("../src/lab/connect-probe.py", import.meta.url), "utf8");
 
 /** Allowed in both tiers. `rebinding` names are allowed too: their answers are what must open nothing. */
@@ -51,7 +53,7 @@ describe.each(TIERS)("a container shielded in the $tier tier", ({ tier, hide, pr
 
   async function probeUnshielded(...targets: string[]): Promise<string[]> {
     const { stdout, stderr } = await lab.podman([
-      ...["run", "--rm", "--network", "slirp4netns:enable_ipv6=true", ...lab.imageArgs],
+      ...["run", "--rm", PLATFORM.network.option, ...lab.imageArgs],
       ...["python3", "-c", PROBE, ...targets],
     ]);
     return outcomes(stdout, stderr, targets);
@@ -143,9 +145,9 @@ describe.each(TIERS)("a container shielded in the $tier tier", ({ tier, hide, pr
   );
 
   test.each([
-    { upstream: "10.0.2.3", transport: "udp" },
-    { upstream: "10.0.2.3", transport: "tcp" },
-    { upstream: "fd00::3", transport: "udp" },
+    { upstream: RESOLVER, transport: "udp" },
+    { upstream: RESOLVER, transport: "tcp" },
+    ...OTHER_RESOLVERS.map((upstream) => ({ upstream, transport: "udp" })),
     { upstream: "198.18.0.53", transport: "udp" },
     { upstream: "198.18.0.53", transport: "tcp" },
     { upstream: "2001:2::53", transport: "udp" },
@@ -154,8 +156,7 @@ describe.each(TIERS)("a container shielded in the $tier tier", ({ tier, hide, pr
     "has no way to ask $upstream straight ($transport), not even for an allowed name",
     async ({ upstream, transport }) => {
       const questions = ["evil.test", "good.test"].map((name) => `dns-${transport},${upstream},${name}`);
-      // slirp4netns has its second resolver only where the host has an IPv6 one first.
-      if (upstream !== "fd00::3")
+      if (!OTHER_RESOLVERS.includes(upstream))
         expect(await probeUnshielded(...questions)).toEqual(["answered", "answered"]);
       await lab.internet.reset();
       for (const outcome of await probeShielded(...questions)) {

@@ -1,8 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { PLATFORM, platformHas, shieldConfig, versionOf } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 
@@ -12,15 +11,11 @@ const ALLOWED = ["tcp,198.18.1.1,80", "tcp,good.test,80"];
 const DENIED = "tcp,198.18.66.66,80";
 const SHIELDED = ["answered", "answered", "EHOSTUNREACH"];
 const FLUSH = ["nft", "flush", "ruleset"];
-const PODMAN_5 =
-  Number(/\d+/.exec(spawnSync("podman", ["--version"], { encoding: "utf8" }).stdout)?.[0]) >= 5;
 
 /** Quadlet comes with podman from 4.4 on. */
-const QUADLET = ["/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet"].find((path) => existsSync(path));
+const QUADLET = ["/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet"].find(platformHas);
 /** Earlier ones put every container on a bridge. */
-const HAS_COMPOSE = /podman-compose version (?:1\.[3-9]|1\.\d\d|[2-9])/.test(
-  spawnSync("podman-compose", ["--version"], { encoding: "utf8" }).stdout ?? "",
-);
+const HAS_COMPOSE = /podman-compose version (?:1\.[3-9]|1\.\d\d|[2-9])/.test(versionOf("podman-compose"));
 
 /** Options of `podman run`, and what shows inside that they are in force. */
 const MODES: readonly { options: readonly string[]; shownBy: readonly string[]; shown: RegExp }[] = [
@@ -49,7 +44,7 @@ describe.each(TIERS)("in the $tier tier, a container run", ({ hide }) => {
     "with $options is shielded, and so it is when it was restarted",
     async ({ options, shownBy, shown }) => {
       const probe = [...lab().imageArgs, "python3", "-c", PROBE, DENIED];
-      const control = await lab().podman(["run", "--rm", "--network=slirp4netns", ...options, ...probe]);
+      const control = await lab().podman(["run", "--rm", PLATFORM.network.option, ...options, ...probe]);
       expect(control.stdout).toContain('"answered"');
       expect(await reachedAddresses()).toEqual(["198.18.66.66"]);
 
@@ -132,17 +127,15 @@ describe("a shielded container", () => {
     await server.waitForOutput("up");
     await user.writeFile(
       `${user.home}/granted/config.yml`,
-      "default_profiles: [modes]\nloopback_ports: [7000]\n",
+      shieldConfig("default_profiles: [modes]\nloopback_ports: [7000]\n"),
     );
     await user.mustRun("cp", ["-r", `${user.home}/.config/terok/shield/profiles`, `${user.home}/granted/`]);
     const granted = { env: { TEROK_SHIELD_CONFIG_DIR: `${user.home}/granted` } };
     const targets = ["tcp,host.containers.internal,7000", "tcp,host.containers.internal,7001"];
     const probe = ["--rm", ...lab().imageArgs, "python3", "-c", PROBE, ...targets];
 
-    const open = [
-      "--network=slirp4netns:allow_host_loopback=true",
-      "--add-host=host.containers.internal:10.0.2.2",
-    ];
+    const { optionWithHost, host } = PLATFORM.network;
+    const open = [optionWithHost, `--add-host=host.containers.internal:${host}`];
     expect(outcomes(await lab().podman(["run", ...open, ...probe]))).toEqual(["answered", "answered"]);
     expect(outcomes(await run("loopback", probe, granted))).toEqual(["answered", "EHOSTUNREACH"]);
     expect(outcomes(await run("loopback", probe))).not.toContain("answered");
@@ -217,7 +210,7 @@ describe("a shielded container", () => {
 
   test("does not start in a pod, whose network is not its own", async () => {
     const asks = [...lab().imageArgs, "curl", "-sS", "http://198.18.66.66/"];
-    const control = await lab().podman(["run", "--pod=new:plain", "--network=slirp4netns", ...asks]);
+    const control = await lab().podman(["run", "--pod=new:plain", PLATFORM.network.option, ...asks]);
     expect(control).toMatchObject({ exitCode: 0, stdout: "reached 198.18.66.66\n" });
     await lab().internet.reset();
 
@@ -302,12 +295,15 @@ function setUp(hide: readonly string[]) {
     lab = await createLab({ hide, shieldPrefix: installedShield() });
     const { home } = lab.user;
     await lab.user.writeFile(`${home}/.config/terok/shield/profiles/modes.txt`, PROFILE);
-    await lab.user.writeFile(`${home}/.config/terok/shield/config.yml`, "default_profiles: [modes]\n");
+    await lab.user.writeFile(
+      `${home}/.config/terok/shield/config.yml`,
+      shieldConfig("default_profiles: [modes]\n"),
+    );
   });
   afterAll(() => lab?.destroy());
   beforeEach(() => lab.internet.reset());
   afterEach(async () => {
-    await lab.podman(["pod", "rm", "--force", "--all", ...(PODMAN_5 ? ["--time=0"] : [])]);
+    await lab.podman(["pod", "rm", "--force", "--all", ...(PLATFORM.podmanMajor >= 5 ? ["--time=0"] : [])]);
     await lab.podman(["rm", "--force", "--time=0", "--all"]);
   });
 

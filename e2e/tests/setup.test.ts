@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 
@@ -22,7 +23,7 @@ describe("terok-shield setup", () => {
     await lab.user.writeFile(`${lab.user.home}/.config/terok/shield/profiles/life.txt`, `${ALLOWED}\n`);
     await lab.user.writeFile(
       `${lab.user.home}/.config/terok/shield/config.yml`,
-      "default_profiles: [life]\n",
+      shieldConfig("default_profiles: [life]\n"),
     );
   });
   afterAll(() => lab?.destroy());

@@ -2,6 +2,7 @@ import { type Finished, type HostUser, hostUser, type RunOptions } from "./host-
 import { IMAGE, IMAGE_ARGS, importImage } from "./image.ts";
 import { type Internet, startInternet } from "./internet.ts";
 import { type MachineOptions, startMachine } from "./machine.ts";
+import { shieldConfig } from "./platform.ts";
 
 /** An internet, a host on it, and an ordinary user with rootless Podman on that host. */
 export interface Lab {
@@ -25,7 +26,11 @@ export async function createLab(options: MachineOptions = {}): Promise<Lab> {
   const machine = await startMachine(options);
   try {
     const user = hostUser(machine, "ordinary");
-    const [internet] = await Promise.all([startInternet(machine), importImage(user)]);
+    const [internet] = await Promise.all([
+      startInternet(machine),
+      importImage(user),
+      user.writeFile(`${user.home}/.config/terok/shield/config.yml`, shieldConfig()),
+    ]);
     return {
       internet,
       user,

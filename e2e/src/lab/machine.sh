@@ -3,25 +3,45 @@
 # them into a machine of its own and then waits: with it everything ends that the lab ever started.
 # Nothing here touches the real system; the one trace outside is the cgroup $LAB_NAME.
 #
-# Environment: LAB_NAME, LAB_USER, LAB_UID, LAB_NODE, LAB_SHIELD (may be empty), LAB_HIDE
-# (one path a line), LAB_NAMESERVERS.
+# Environment: LAB_NAME, LAB_USER, LAB_UID, LAB_TREE (of another distribution), LAB_NODE, LAB_RUNTIME, LAB_SHIELD,
+# LAB_HIDE (one path a line), LAB_NAMESERVERS. All but the first three and the last may be empty.
 set -Eeuo pipefail
 trap 'echo "the lab could not be set up: $BASH_COMMAND" >&2' ERR
+
+# Nothing that a lab does changes the tree, which others use at the same time.
+distribution_tree() {
+  [ -n "$LAB_TREE" ] || return 0
+  mount --bind "$LAB_TREE" "$LAB_TREE"
+  mount -o remount,bind,ro "$LAB_TREE"
+}
 
 # A node outside /usr and the installation may lie where the lab's own directories will cover them,
 # or where only root can read.
 installed_programs() {
-  mount -t tmpfs -o mode=0755 lab /run
-  mkdir -p /run/lab/bin /run/lab/shield
+  mount -t tmpfs -o mode=0755 lab "$LAB_TREE/run"
+  mkdir -p "$LAB_TREE/run/lab/bin" "$LAB_TREE/run/lab/shield"
   case $LAB_NODE in
-    /usr/*) ;;
+    '' | /usr/*) ;;
     *) : > /run/lab/bin/node
        mount --bind "$LAB_NODE" /run/lab/bin/node ;;
   esac
   if [ -n "$LAB_SHIELD" ]; then
-    mount --bind "$LAB_SHIELD" /run/lab/shield
-    mount -o remount,bind,ro /run/lab/shield
+    mount --bind "$LAB_SHIELD" "$LAB_TREE/run/lab/shield"
+    mount -o remount,bind,ro "$LAB_TREE/run/lab/shield"
   fi
+}
+
+# With chroot alone, the kernel would refuse user namespaces.
+enter_tree() {
+  [ -n "$LAB_TREE" ] || return 0
+  for directory in /dev /proc /sys; do
+    mount --rbind "$directory" "$LAB_TREE$directory"
+  done
+  cd "$LAB_TREE"
+  mkdir run/lab/outside
+  pivot_root . run/lab/outside
+  umount -l /run/lab/outside
+  rmdir /run/lab/outside
 }
 
 private_directories() {
@@ -61,6 +81,7 @@ host_settings() {
   printf 'nameserver %s\n' $LAB_NAMESERVERS > /etc/resolv.conf
   mkdir -p /etc/containers
   printf '%s\n' '[engine]' 'cgroup_manager = "cgroupfs"' 'events_logger = "file"' \
+    ${LAB_RUNTIME:+"runtime = \"$LAB_RUNTIME\""} \
     '[containers]' 'log_driver = "k8s-file"' > /etc/containers/containers.conf
   printf '%s\n' '[storage]' 'driver = "vfs"' 'runroot = "/run/containers/storage"' \
     'graphroot = "/var/lib/containers/storage"' > /etc/containers/storage.conf
@@ -140,7 +161,9 @@ in_internet() {
   nsenter --net=/run/lab/internet "$@"
 }
 
+distribution_tree
 installed_programs
+enter_tree
 private_directories
 accounts
 host_settings

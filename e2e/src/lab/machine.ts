@@ -2,6 +2,7 @@ import { readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { PLATFORM } from "./platform.ts";
 import { until } from "./until.ts";
 import { NAMESERVERS } from "./zone.ts";
 
@@ -46,7 +47,9 @@ export async function startMachine({ hide = [], shieldPrefix }: MachineOptions):
         LAB_NAME: name,
         LAB_USER: USER_NAME,
         LAB_UID: String(uid),
-        LAB_NODE: process.execPath,
+        LAB_TREE: PLATFORM.tree ?? "",
+        LAB_NODE: PLATFORM.tree === undefined ? process.execPath : "",
+        LAB_RUNTIME: PLATFORM.runtime ?? "",
         LAB_SHIELD: shieldPrefix ?? "",
         LAB_HIDE: hide.join("\n"),
         LAB_NAMESERVERS: NAMESERVERS.join(" "),

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { PLATFORM } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { eventsOf, type ShieldEvent } from "../tests/shield-events.ts";
 import { type ShieldedContainer, startShielded } from "../tests/shielded-container.ts";
@@ -89,20 +90,17 @@ export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> 
   try {
     const target = await startShielded(lab, TARGET, PROFILE);
     await lab.user.mustRun("podman", [
-      ...[
-        "run",
-        "-d",
-        "--name",
-        CONTROL,
-        "--network",
-        "slirp4netns:enable_ipv6=true,allow_host_loopback=true",
-      ],
+      ...["run", "-d", "--name", CONTROL, PLATFORM.network.optionWithHost],
       ...["--cap-add", "all", "--security-opt", "seccomp=unconfined", "--device", "/dev/net/tun"],
       ...[...lab.imageArgs, ...SLEEP],
     ]);
     await lab.internet.setName("udp.test", { addresses: ["198.18.1.1", "2001:2::aaaa"] });
     const taps = { shielded: await tapWire(lab, TARGET), control: await tapWire(lab, CONTROL) };
-    const prelude = await readFile(new URL("attacker.py", import.meta.url), "utf8");
+    const { resolver, device, broadcast } = PLATFORM.network;
+    const prelude = [
+      await readFile(new URL("attacker.py", import.meta.url), "utf8"),
+      `UPSTREAM, DEVICE, BROADCAST = ${JSON.stringify([resolver, device, broadcast])}`,
+    ].join("\n");
     let began = new Date().toISOString();
 
     const readProgram = (program: string) => readFile(new URL(program, import.meta.url), "utf8");
@@ -217,12 +215,15 @@ function isRefusal(verdict: string | undefined): boolean {
   return verdict !== undefined && verdict !== "allowed" && verdict !== "bypass";
 }
 
+const { resolver: RESOLVER, otherResolvers: OTHER_RESOLVERS } = PLATFORM.network;
+const RESOLVERS = [RESOLVER, ...OTHER_RESOLVERS, "198.18.0.53"];
+
 /** The resolver's own queries, and what is allowed, are judged by `asked` and by the steps. */
 function isOfInterest(packet: string): boolean {
   // The packet log of the internet has no protocol for IPv6 fragments.
   return (
     !packet.startsWith("undefined") &&
-    !/ (10\.0\.2\.3|198\.18\.0\.53|fd00::3) 53$/.test(packet) &&
+    !RESOLVERS.some((address) => packet.endsWith(` ${address} 53`)) &&
     !/ (198\.18\.1\.1|2001:2::aaaa)( |$)/.test(packet)
   );
 }

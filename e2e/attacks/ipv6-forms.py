@@ -15,7 +15,7 @@ FORMS = {
     "unique local": "fd77::7",
     "site local": "fec0::7",
     "discard": "100::7",
-    "link local, by scope": "fe80::7%tap0",
+    "link local, by scope": f"fe80::7%{DEVICE}",
 }
 for form, address in FORMS.items():
     step(f"tcp to {form}", lambda: tcp(address, 80) if form not in ("compatible", "translated") else udp(address, 9000))

@@ -1,3 +1,4 @@
+import { PLATFORM } from "../src/lab/platform.ts";
 import type { Attack } from "./attack.ts";
 
 export const attack: Attack = {
@@ -18,7 +19,7 @@ export const attack: Attack = {
         "a group of its own": "done",
       },
       left: [
-        "udp 10.0.2.255 9000",
+        `udp ${PLATFORM.network.broadcast} 9000`,
         "udp 224.0.0.1 9000",
         "udp 224.0.0.251 5353",
         "udp 224.0.0.252 5355",
@@ -44,7 +45,7 @@ export const attack: Attack = {
       "a group of its own": "done",
     },
     refusals: [
-      "private udp 10.0.2.255 9000",
+      `private udp ${PLATFORM.network.broadcast} 9000`,
       "private udp 224.0.0.1 9000",
       "private udp 224.0.0.251 5353",
       "private udp 224.0.0.252 5355",

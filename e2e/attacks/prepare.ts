@@ -1,3 +1,4 @@
+import { PLATFORM } from "../src/lab/platform.ts";
 import type { AttackLab } from "./attack-lab.ts";
 
 interface Prepared {
@@ -75,8 +76,7 @@ export const PREPARED: Readonly<Record<string, Prepared>> = {
           "-d",
           "--name",
           "neighbour",
-          "--network",
-          "slirp4netns",
+          PLATFORM.network.option,
           "--publish",
           `${NEIGHBOUR_PORT}:${NEIGHBOUR_PORT}`,
         ],

@@ -10,4 +10,4 @@ def marked(mark):
 for name, mark in MARKS.items():
     step(f"the mark of {name}", lambda: marked(mark))
 step("a priority of the network's control", lambda: udp(DENIED_V4, 9000, lambda client: client.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, 7)))
-step("another device", lambda: udp(DENIED_V4, 9000, lambda client: client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"tap0")))
+step("another device", lambda: udp(DENIED_V4, 9000, lambda client: client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, DEVICE.encode())))

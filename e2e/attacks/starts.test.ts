@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
+import { PLATFORM } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "../tests/installed-shield.ts";
 import { startShielded } from "../tests/shielded-container.ts";
@@ -87,7 +88,7 @@ test(
   `a first instruction that connects gets nowhere, in ${STARTS} starts`,
   async () => {
     const plain = ["--rm", ...lab.imageArgs, "bash", "-c", FIRST];
-    await lab.podman(["run", "--network", "slirp4netns", ...plain]);
+    await lab.podman(["run", PLATFORM.network.option, ...plain]);
     expect((await evilArrivals()).length).toBeGreaterThanOrEqual(2);
     await lab.internet.reset();
     for (let start = 0; start < STARTS; start += 1) {
@@ -128,7 +129,7 @@ test("from a published port nothing goes to one who never asked", async () => {
     "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.bind(('',9001));s.sendto(b'x',('198.18.66.66',9000))";
   const attack = [...["--rm", "--publish", "9001:9001/udp"], ...lab.imageArgs, "python3", "-c", send];
   await lab.internet.reset();
-  await lab.podman(["run", "--network", "slirp4netns", ...attack]);
+  await lab.podman(["run", PLATFORM.network.option, ...attack]);
   expect((await evilArrivals()).length).toBe(1);
   await lab.internet.reset();
   const { stderr } = await lab.shield(["run", "starts", "--profiles", "starts", "--", ...attack]);

@@ -27,6 +27,7 @@ interface RootlessNetwork {
   /** Where it does so on hosts whose resolver has an IPv6 address; the lab's is not of those. */
   readonly otherResolvers: readonly string[];
   readonly device: string;
+  readonly broadcast: string;
 }
 
 const NETWORKS: Readonly<Record<RootlessNetwork["kind"], RootlessNetwork>> = {
@@ -38,6 +39,7 @@ const NETWORKS: Readonly<Record<RootlessNetwork["kind"], RootlessNetwork>> = {
     resolver: "10.0.2.3",
     otherResolvers: ["fd00::3"],
     device: "tap0",
+    broadcast: "10.0.2.255",
   },
   pasta: {
     kind: "pasta",
@@ -46,8 +48,9 @@ const NETWORKS: Readonly<Record<RootlessNetwork["kind"], RootlessNetwork>> = {
     host: "169.254.1.2",
     resolver: "169.254.1.1",
     otherResolvers: [],
-    // As on the lab's host.
+    // As on the lab's host, whose addresses a container has, too.
     device: "internet0",
+    broadcast: "172.31.255.3",
   },
 };
 

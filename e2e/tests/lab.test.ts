@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -118,6 +119,14 @@ describe("in a lab", () => {
     const { uid, home } = lab.user;
     expect(await lab.user.mustRun("sh", ["-c", "id -u; pwd; ls -A"])).toMatch(`${uid}\n${home}\n`);
     expect((await lab.user.run("cat", ["/etc/shadow"])).stderr).toContain("Permission denied");
+  });
+
+  test("the host is the distribution, and its podman has the runtime, that the run is about", async () => {
+    const { tree = "/", runtime } = PLATFORM;
+    const release = await lab.user.mustRun("cat", ["/etc/debian_version"]);
+    expect(release).toBe(await readFile(join(tree, "etc/debian_version"), "utf8"));
+    const name = await lab.user.mustRun("podman", ["info", "--format", "{{.Host.OCIRuntime.Name}}"]);
+    expect(name.trim()).toMatch(runtime ?? /^(crun|runc)$/);
   });
 
   test("a program gets its input, its environment and a terminal, and gives its exit code", async () => {

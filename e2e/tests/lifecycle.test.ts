@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createLab, type Lab } from "../src/lab/lab.ts";
-import { shieldConfig } from "../src/lab/platform.ts";
+import { PLATFORM, shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { installedShield } from "./installed-shield.ts";
 
@@ -51,6 +51,14 @@ describe("terok-shield run", () => {
     expect(await run("code", ["--rm", ...lab.imageArgs, "sh", "-c", `exit ${code}`])).toMatchObject({
       exitCode: code,
     });
+  });
+
+  test("gives the container the network that this run of the tests is about", async () => {
+    await run("network", ["-d", ...lab.imageArgs, "sleep", "infinity"]);
+    expect(
+      await lab.user.mustRun("podman", ["inspect", "--format", "{{.HostConfig.NetworkMode}}", "network"]),
+    ).toMatch(new RegExp(`^${PLATFORM.network.kind}`));
+    await remove("network");
   });
 
   test("hands standard input and both outputs through, byte by byte", async () => {

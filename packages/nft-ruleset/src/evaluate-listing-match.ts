@@ -175,6 +175,8 @@ function fieldOf(listed: unknown, packet: FirstPacket, marks: Marks): Field {
       return { kind: "word", value: "new" };
     case "direction":
       return { kind: "word", value: "original" };
+    case "l3proto":
+      return { kind: "word", value: `ipv${packet.address.family}` };
     case "mark":
       return { kind: "number", value: marks.connection };
   }

@@ -51,9 +51,12 @@ export function serviceNotIn(end: End, family: Family, set: string): Statement {
   return lookUp(set, serviceText(end, family), serviceFields(end, family), "!=");
 }
 
-/** The set holds `ipv4` and `ipv6` as long as something lasts. */
+/**
+ * The set holds `ipv4` and `ipv6` as long as something lasts. Beside a look-up of the packet's own protocol, nft 1.1
+ * takes no address of it.
+ */
 export function lasts(set: string): Statement {
-  return lookUp(set, "meta nfproto", { meta: { key: "nfproto" } });
+  return lookUp(set, "ct l3proto", { ct: { key: "l3proto" } });
 }
 
 export function updateElement(family: Family, set: string): Statement {

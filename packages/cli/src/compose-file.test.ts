@@ -23,6 +23,8 @@ test("the file of a container", async () => {
     auditEnabled: true,
     tier: "dnsmasq",
     podmanMajor: 4,
+    hasHostsFileOption: false,
+    hostsFile: undefined,
     resolved: new Map(),
   });
   await expect(renderComposeFile({ container: "web", podmanOptions })).toMatchFileSnapshot(

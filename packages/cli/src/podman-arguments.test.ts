@@ -18,6 +18,7 @@ const NOTHING: PodmanRunArguments = {
   removes: false,
   hostNames: [],
   hasHostsFile: true,
+  hasOwnHostsFile: false,
   image: "alpine",
 };
 const tcp = (...ports: number[]) => ports.map((port) => ({ port, protocol: "tcp" as const }));
@@ -130,7 +131,10 @@ const ACCEPTED: readonly (readonly [flags: readonly string[], found: Partial<Pod
     ["--sysctl=net.ipv4.tcp_syncookies=0,kernel.shmmax=1", "--sysctl", "net.ipv6.conf.all.disable_ipv6=1"],
     {},
   ],
-  [["--add-host=a:1.2.3.4", "--hosts-file=none", "--no-hostname"], { hostNames: ["a"] }],
+  [
+    ["--add-host=a:1.2.3.4", "--hosts-file=none", "--no-hostname"],
+    { hostNames: ["a"], hasOwnHostsFile: true },
+  ],
   [
     ["--add-host", "a;b.test:2001:db8::1", "--add-host=c:1.2.3.4,d:1.2.3.5"],
     { hostNames: ["a", "b.test", "c", "d"] },

@@ -21,6 +21,8 @@ export interface PodmanRunArguments {
   readonly hostNames: readonly string[];
   /** Podman writes a hosts file for the container. */
   readonly hasHostsFile: boolean;
+  /** It begins with a file of the owner's. */
+  readonly hasOwnHostsFile: boolean;
   readonly image: string;
 }
 
@@ -50,6 +52,7 @@ export function parsePodmanRunArguments(args: readonly string[]): PodmanRunArgum
     removes: isOn("rm") || isOn("rmi"),
     ...(restartPolicy === undefined || restartPolicy === "" ? {} : { restartPolicy }),
     hasHostsFile: !isOn("no-hosts"),
+    hasOwnHostsFile: flags.has("hosts-file"),
     image,
   };
 }

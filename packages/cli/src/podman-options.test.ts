@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type PodmanOptionsRequest, renderPodmanOptions, yieldHosts } from "./podman-options.ts";
+import {
+  namesOneByOne,
+  type PodmanOptionsRequest,
+  renderPodmanOptions,
+  yieldHosts,
+} from "./podman-options.ts";
 import { planNetwork } from "./rootless-network.ts";
 
 const BUNDLE = "/home/me/.local/state/terok/shield/containers/web";
@@ -15,6 +20,8 @@ const REQUEST: PodmanOptionsRequest = {
   auditEnabled: true,
   tier: "dnsmasq",
   podmanMajor: 4,
+  hasHostsFileOption: false,
+  hostsFile: undefined,
   resolved: new Map(),
 };
 
@@ -49,6 +56,8 @@ test("a container on pasta in a static tier, beside hooks of the machine", () =>
     auditEnabled: false,
     tier: "dig",
     podmanMajor: 5,
+    hasHostsFileOption: true,
+    hostsFile: `${BUNDLE}/hosts`,
   });
   expect(options).toEqual([
     "--hooks-dir=/usr/share/containers/oci/hooks.d",
@@ -61,6 +70,7 @@ test("a container on pasta in a static tier, beside hooks of the machine", () =>
     "--cap-drop=NET_RAW",
     "--cap-drop=SYS_ADMIN",
     "--add-host=host.containers.internal:169.254.1.2",
+    `--hosts-file=${BUNDLE}/hosts`,
     "--annotation=terok.shield.profiles=base,mine",
     "--annotation=terok.shield.name=web",
     `--annotation=terok.shield.state_dir=${BUNDLE}`,
@@ -97,14 +107,32 @@ test("no option holds what a shell would split or expand", () => {
   expect(combinations.filter((option) => !/^[\w.,:/="-]+$/.test(option))).toEqual([]);
 });
 
-test("podman 5 is told the hosts of a static tier when it creates the container, podman 4 is not", () => {
+describe("the names of a static tier", () => {
   const resolved = new Map([["good.test", ["198.18.0.10", "2001:2::10"]]]);
-  const hosts = (podmanMajor: number) =>
-    renderPodmanOptions({ ...REQUEST, tier: "dig", podmanMajor, resolved }).filter((option) =>
-      option.startsWith("--add-host"),
-    );
-  expect(hosts(5)).toEqual(["--add-host=good.test:198.18.0.10", "--add-host=good.test:2001:2::10"]);
-  expect(hosts(4)).toEqual([]);
+  const names = ["--add-host=good.test:198.18.0.10", "--add-host=good.test:2001:2::10"];
+  const hostsFile = `${BUNDLE}/hosts`;
+
+  test.each<[string, Pick<PodmanOptionsRequest, "podmanMajor" | "hasHostsFileOption">, string[]]>([
+    ["podman 4 is told by the hook", { podmanMajor: 4, hasHostsFileOption: false }, []],
+    [
+      "podman 5.2 is told when it creates the container",
+      { podmanMajor: 5, hasHostsFileOption: false },
+      names,
+    ],
+    [
+      "podman 5.3 reads at each start",
+      { podmanMajor: 5, hasHostsFileOption: true },
+      [`--hosts-file=${hostsFile}`],
+    ],
+  ])("%s", (_, podman, expected) => {
+    const options = renderPodmanOptions({ ...REQUEST, tier: "dig", ...podman, hostsFile, resolved });
+    expect(options.filter((option) => /^--(add-host|hosts-file)/.test(option))).toEqual(expected);
+  });
+
+  test("go one by one where no hosts file is passed on", () => {
+    const options = ["--name=web", `--hosts-file=${hostsFile}`, "--cap-drop=NET_RAW"];
+    expect(namesOneByOne(options, resolved)).toEqual(["--name=web", ...names, "--cap-drop=NET_RAW"]);
+  });
 });
 
 test.each([
@@ -124,12 +152,16 @@ test.each([
 );
 
 describe("what the owner says of the hosts file himself", () => {
-  const hosts = ["--add-host=host.containers.internal:10.0.2.2", "--add-host=good.test:2001:2::10"];
+  const hosts = [
+    "--add-host=host.containers.internal:10.0.2.2",
+    "--add-host=good.test:2001:2::10",
+    "--hosts-file=/hosts",
+  ];
   const options = ["--name=web", ...hosts, "--cap-drop=NET_RAW"];
 
   test.each<[string, string[], boolean, string[]]>([
     ["nothing", [], true, hosts],
-    ["a name of ours", ["good.test"], true, hosts.slice(0, 1)],
+    ["a name of ours", ["good.test"], true, hosts.filter((host) => !host.includes("good.test"))],
     ["other names", ["good", "test", "internal"], true, hosts],
     ["that there shall be none", [], false, []],
   ])("%s", (_, hostNames, hasHostsFile, left) => {

@@ -14,6 +14,9 @@ export interface PodmanOptionsRequest {
   readonly auditEnabled: boolean;
   readonly tier: string;
   readonly podmanMajor: number;
+  readonly hasHostsFileOption: boolean;
+  /** The names of a static tier; undefined with dnsmasq. */
+  readonly hostsFile: string | undefined;
   /** What a static tier resolved; empty with dnsmasq. */
   readonly resolved: ReadonlyMap<string, readonly string[]>;
 }
@@ -40,7 +43,8 @@ export function renderPodmanOptions(request: PodmanOptionsRequest): string[] {
     `--sysctl=${GATE_SYSCTL}=0`,
     `--volume=${request.resolvConf}:/etc/resolv.conf:ro,z`,
     ...["NET_ADMIN", "NET_RAW", "SYS_ADMIN"].map((capability) => `--cap-drop=${capability}`),
-    ...[...renderHostLoopback(request), ...renderStaticHosts(request)].map((entry) => `--add-host=${entry}`),
+    ...renderHostLoopback(request).map((entry) => `--add-host=${entry}`),
+    ...renderStaticHosts(request),
     // Every key, so that an annotation of the image never stands in for one of ours.
     ...Object.entries(annotations).map(
       ([key, value]) => `--annotation=${listItem(`${key}=${value}`, request.podmanMajor)}`,
@@ -57,6 +61,7 @@ export function yieldHosts(
   { hostNames, hasHostsFile }: { readonly hostNames: readonly string[]; readonly hasHostsFile: boolean },
 ): string[] {
   return options.filter((option) => {
+    if (option.startsWith(HOSTS_FILE)) return hasHostsFile;
     const [, name] = /^--add-host=([^:]*):/.exec(option) ?? [];
     return name === undefined || (hasHostsFile && !hostNames.includes(name));
   });
@@ -68,12 +73,28 @@ function renderHostLoopback({ network, loopbackPorts }: PodmanOptionsRequest): s
   return network.hostLoopback.map((address) => `host.containers.internal:${renderIpRange(address)}`);
 }
 
-/**
- * WORKAROUND(podman-rewrites-hosts): podman 5 writes /etc/hosts again once the hooks are through, so the names that
- * the hook added are lost, and those of the time of creation have to do. Goes when podman's --hosts-file can be counted on.
- */
-function renderStaticHosts({ resolved, podmanMajor }: PodmanOptionsRequest): string[] {
-  return podmanMajor < 5 ? [] : renderHostsEntries(resolved);
+/** Podman 5 writes /etc/hosts again once the hooks are through, so the names that the hook added are lost. */
+function renderStaticHosts({
+  resolved,
+  podmanMajor,
+  hasHostsFileOption,
+  hostsFile,
+}: PodmanOptionsRequest): string[] {
+  if (podmanMajor < 5 || hostsFile === undefined) return [];
+  const options = [`${HOSTS_FILE}${hostsFile}`];
+  // WORKAROUND(podman-rewrites-hosts): goes when podman before 5.3 is no longer supported.
+  return hasHostsFileOption ? options : namesOneByOne(options, resolved);
+}
+
+const HOSTS_FILE = "--hosts-file=";
+
+/** The same options for what passes no hosts file on: the names are those of now, at every start. */
+export function namesOneByOne(
+  options: readonly string[],
+  resolved: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  const names = renderHostsEntries(resolved).map((entry) => `--add-host=${entry}`);
+  return options.flatMap((option) => (option.startsWith(HOSTS_FILE) ? names : [option]));
 }
 
 /**

@@ -30,3 +30,11 @@ test.each<[PrepareFormat, string]>([
 ])("%s", (format, text) => {
   expect(renderPrepared(PREPARED, format)).toContain(text);
 });
+
+test("a Compose file, which has no key for a hosts file, has its names", () => {
+  const podmanOptions = ["--name=web", "--hosts-file=/hosts"];
+  const resolved = new Map([["good.test", ["198.18.0.10"]]]);
+  expect(renderPrepared({ ...PREPARED, podmanOptions, resolved }, "compose")).toContain(
+    "    extra_hosts:\n      - good.test:198.18.0.10\n",
+  );
+});

@@ -1,5 +1,6 @@
 import type { Prepared } from "./commands/prepare.ts";
 import { renderComposeFile } from "./compose-file.ts";
+import { namesOneByOne } from "./podman-options.ts";
 import { renderQuadletUnit } from "./quadlet-unit.ts";
 
 /** What `prepare` can print: options for a shell, one JSON document, or a file for what starts the container. */
@@ -17,6 +18,9 @@ export function renderPrepared(prepared: Prepared, format: PrepareFormat): strin
     case "quadlet":
       return renderQuadletUnit(prepared);
     case "compose":
-      return renderComposeFile(prepared);
+      return renderComposeFile({
+        ...prepared,
+        podmanOptions: namesOneByOne(prepared.podmanOptions, prepared.resolved),
+      });
   }
 }

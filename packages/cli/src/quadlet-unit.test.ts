@@ -40,6 +40,8 @@ test("the unit of a container", async () => {
     auditEnabled: true,
     tier: "dnsmasq",
     podmanMajor: 4,
+    hasHostsFileOption: false,
+    hostsFile: undefined,
     resolved: new Map(),
   });
   await expect(renderQuadletUnit({ container: "web", podmanOptions })).toMatchFileSnapshot(

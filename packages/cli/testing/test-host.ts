@@ -17,6 +17,7 @@ const PROGRAMS = {
 /** A machine with podman 4.3 and nothing that the shield can do without. */
 export const BARE_MACHINE: HostFacts = {
   podmanMajor: 4,
+  hasHostsFileOption: false,
   otherHooksDirectories: async () => [],
   programs: {
     ...PROGRAMS,
@@ -29,6 +30,7 @@ export const BARE_MACHINE: HostFacts = {
 /** A machine with all that the shield can use. */
 export const FULL_MACHINE: HostFacts = {
   podmanMajor: 5,
+  hasHostsFileOption: true,
   otherHooksDirectories: async () => ["/usr/share/containers/oci/hooks.d"],
   programs: {
     ...BARE_MACHINE.programs,

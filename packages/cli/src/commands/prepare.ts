@@ -135,6 +135,8 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
       auditEnabled: config.audit.enabled,
       tier,
       podmanMajor: facts.podmanMajor,
+      hasHostsFileOption: facts.hasHostsFileOption,
+      hostsFile: tier === "dnsmasq" ? undefined : `${directory}/${BUNDLE_FILE.hosts}`,
       resolved: state.resolved,
     }),
     tier,

@@ -6,7 +6,7 @@ import type { Host } from "../host/host.ts";
 import { findProtectedPaths } from "../host/protected-paths.ts";
 import { runForeground } from "../host/run-command.ts";
 import { type PodmanRunArguments, parsePodmanRunArguments } from "../podman-arguments.ts";
-import { yieldHosts } from "../podman-options.ts";
+import { namesOneByOne, yieldHosts } from "../podman-options.ts";
 import { ShieldError } from "../shield-error.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { takeRefusal } from "./refusal.ts";
@@ -39,9 +39,13 @@ export async function run(host: Host, request: RunRequest): Promise<number> {
   const { programs } = await host.facts();
   const bundle = bundleDirectory(host.places, prepared.container);
   await takeRefusal(bundle);
+  // Of two hosts files, podman reads the last.
+  const options = parsed.hasOwnHostsFile
+    ? namesOneByOne(prepared.podmanOptions, prepared.resolved)
+    : prepared.podmanOptions;
   const exitCode = await runForeground(programs.podman, [
     "run",
-    ...yieldHosts(prepared.podmanOptions, parsed),
+    ...yieldHosts(options, parsed),
     ...request.podmanArguments,
   ]);
   const refusal = exitCode === 0 ? undefined : await takeRefusal(bundle);

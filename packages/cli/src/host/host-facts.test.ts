@@ -58,6 +58,7 @@ describe("what a machine has", () => {
     const { bin, cache, searched } = makeMachine();
     expect(await findHostFacts(cache, scriptRunner([podman(bin)]), searched)).toEqual({
       podmanMajor: 4,
+      hasHostsFileOption: false,
       otherHooksDirectories: expect.any(Function),
       programs: {
         ...Object.fromEntries(NEEDED.map((name) => [name, `${bin}/${name}`])),
@@ -75,6 +76,7 @@ describe("what a machine has", () => {
     const script = [podman(bin, "podman version 5.4.2\n"), dnsmasq(bin)];
     expect(await findHostFacts(cache, scriptRunner(script), searched)).toEqual({
       podmanMajor: 5,
+      hasHostsFileOption: true,
       otherHooksDirectories: expect.any(Function),
       programs: {
         ...Object.fromEntries([...NEEDED, ...optional].map((name) => [name, `${bin}/${name}`])),
@@ -136,6 +138,18 @@ describe("versions", () => {
     const { bin, cache, searched } = makeMachine();
     const facts = await findHostFacts(cache, scriptRunner([podman(bin, stdout)]), searched);
     expect(facts.podmanMajor).toBe(podmanMajor);
+  });
+
+  test.each([
+    ["podman version 4.9.4\n", false],
+    ["podman version 5.2.5\n", false],
+    ["podman version 5.3.0\n", true],
+    ["podman version 5.10.0-dev\n", true],
+    ["podman version 6.0.0\n", true],
+  ])("%j has --hosts-file: %j", async (stdout, hasHostsFileOption) => {
+    const { bin, cache, searched } = makeMachine();
+    const facts = await findHostFacts(cache, scriptRunner([podman(bin, stdout)]), searched);
+    expect(facts.hasHostsFileOption).toBe(hasHostsFileOption);
   });
 
   test.each(["", "\n", "Docker version 24.0.7, build afdb53b\n", "podman version \u001b[31m\n"])(

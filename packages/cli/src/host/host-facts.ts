@@ -9,6 +9,8 @@ import type { RunCommand } from "./run-command.ts";
 /** What this machine has, with absolute paths: what hooks run must not depend on anybody's PATH. */
 export interface HostFacts {
   readonly podmanMajor: number;
+  /** `podman run` has --hosts-file, of 5.3. */
+  readonly hasHostsFileOption: boolean;
   /**
    * Podman's hooks directories less our own: `--hooks-dir` would replace them. Read when asked for, so that a damaged
    * containers.conf stops what starts containers and nothing else.
@@ -77,13 +79,14 @@ export async function findHostFacts(
       findProgram(name, searched.programs),
     ),
   );
-  const podmanMajor = parsePodmanMajor(await versions.ask("podman", podman));
+  const [podmanMajor, podmanMinor] = parsePodmanVersion(await versions.ask("podman", podman));
   const dnsmasqFacts =
     dnsmasq === undefined ? undefined : readDnsmasqFacts(await versions.ask("dnsmasq", dnsmasq));
   const plugins = ulogd === undefined ? undefined : await findUlogdPlugins(searched.ulogdPlugins);
   await versions.save();
   return {
     podmanMajor,
+    hasHostsFileOption: podmanMajor > 5 || (podmanMajor === 5 && podmanMinor >= 3),
     otherHooksDirectories: () => findHooksDirectories(searched.containersConf, podmanMajor),
     programs: {
       podman,
@@ -130,13 +133,13 @@ async function requireProgram(
   return path;
 }
 
-function parsePodmanMajor(output: string): number {
-  const major = /^podman version (\d{1,3})\./.exec(output)?.[1];
+function parsePodmanVersion(output: string): readonly [major: number, minor: number] {
+  const [, major, minor] = /^podman version (\d{1,3})\.(\d{1,3})/.exec(output) ?? [];
   if (major === undefined)
     throw new ShieldError(
       `podman --version printed ${JSON.stringify(output.slice(0, 80))}, which names no version.`,
     );
-  return Number(major);
+  return [Number(major), Number(minor)];
 }
 
 /** A dnsmasq whose version cannot be read does not count. */

@@ -3,7 +3,7 @@
  * `pnpm test:matrix`, which takes an hour or more; `pnpm test:matrix pasta` runs those rows alone and writes nothing.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { arch, release, tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ interface Row {
 
 interface Results {
   readonly passed: number;
-  readonly failed: readonly { readonly name: string; readonly reason: string }[];
+  readonly failed: readonly { readonly name: string }[];
   /** Proves nothing, so it counts as failed. */
   readonly skipped: readonly string[];
 }
@@ -47,6 +47,9 @@ const table = [
   `|${" --- |".repeat(10)}`,
 ];
 const failures: string[] = [];
+mustRun("e2e/bin/install-packages.sh", [], {
+  EXTRA_PACKAGES: [...new Set(rows.map(({ runtime }) => runtime))].join(" "),
+});
 for (const row of rows) table.push(runRow(row));
 
 const page = [
@@ -65,7 +68,8 @@ process.stdout.write(page);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
 function runRow(row: Row): string {
-  const tree = row.distribution === undefined ? undefined : makeTree(row.distribution);
+  const tree =
+    row.distribution === undefined ? undefined : mustRun("e2e/bin/make-tree.sh", [row.distribution]);
   const root = tree ?? "/";
   const debian = readFileSync(path.join(root, "etc/debian_version"), "utf8").trim();
   const cells = [
@@ -85,13 +89,15 @@ function packageVersion(root: string, program: string): string {
   return /^Version: ([^+-]+)/m.exec(stdout)?.[1] ?? "none";
 }
 
-function makeTree(distribution: string): string {
-  const script = path.join(ROOT, "e2e/bin/make-tree.sh");
-  const { status, stdout } = spawnSync("sh", [script, distribution], {
+/** Runs a script of the repository and gives what it prints. */
+function mustRun(script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
+  const { status, stdout } = spawnSync("sh", [script, ...args], {
+    cwd: ROOT,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...env },
   });
-  if (status !== 0) throw new Error(`No tree of ${distribution} could be made.`);
+  if (status !== 0) throw new Error(`${script} failed.`);
   return stdout.trim();
 }
 
@@ -114,11 +120,18 @@ function runTests(
         ...(tree === undefined ? {} : { E2E_TREE: tree }),
       },
     });
-    const { passed, failed, skipped }: Results = JSON.parse(readFileSync(file, "utf8"));
+    const { passed, failed, skipped } = readResults(file);
     const missing = [...failed.map(({ name }) => name), ...skipped.map((name) => `${name} (skipped)`)];
     failures.push(...missing.map((name) => `- Debian ${debian}, ${network}, ${runtime}: ${name}`));
     return `${passed} of ${passed + missing.length}`;
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** A run that ended without a report has proved nothing. */
+function readResults(file: string): Results {
+  return existsSync(file)
+    ? JSON.parse(readFileSync(file, "utf8"))
+    : { passed: 0, failed: [{ name: "there is no report" }], skipped: [] };
 }

@@ -77,7 +77,7 @@ const STEPS: readonly Step[] = [
   {
     shows: "A plain restart, without the shield, does not come up.",
     command: ["sh", "-c", "podman stop --time=0 demo && podman start demo"],
-    expects: /No such file or directory/,
+    expects: /no such file or directory/i,
   },
   { shows: "A shielded one does.", command: ["terok-shield", "start", "demo"], expects: /^demo$/m },
   {

@@ -48,7 +48,7 @@ const table = [
 ];
 const failures: string[] = [];
 mustRun("e2e/bin/install-packages.sh", [], {
-  EXTRA_PACKAGES: [...new Set(rows.map(({ runtime }) => runtime))].join(" "),
+  MORE_PACKAGES: [...new Set(rows.map(({ runtime }) => runtime))].join(" "),
 });
 for (const row of rows) table.push(runRow(row));
 

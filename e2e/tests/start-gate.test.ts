@@ -64,7 +64,7 @@ describe("a container of a shield", () => {
       const { exitCode, stderr } = await lab.podman([verb, "gated"]);
       expect({ exitCode, stderr }).toEqual({
         exitCode: 125,
-        stderr: expect.stringMatching(/terok-shield-closed\/accept_redirects: no such file or directory/i),
+        stderr: expect.stringMatching(/terok-shield-closed\/accept_redirects`?: no such file or directory/i),
       });
       await expectNothingRan();
     },

@@ -223,7 +223,7 @@ describe("terok-shield setup", () => {
       ]);
     const names = async () => (await files()).replaceAll(/ [\d.]+$/gm, "");
     const before = await names();
-    expect(await mustShield("setup")).toMatch(/^wrote .*\/terok-shield-hook\.mjs$/m);
+    expect(await mustShield("setup")).toMatch(/^wrote .*\/terok-shield-hook\.cjs$/m);
     const once = await files();
     expect(await mustShield("setup", "--user")).toMatch(/^Nothing to do: /);
     expect(await files()).toBe(once);

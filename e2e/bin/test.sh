@@ -33,7 +33,16 @@ run_vitest e2e "$@"
 e2e=$?
 run_vitest attacks "$@"
 attacks=$?
-node e2e/bin/count-results.mjs "$check" "$results/check.log" \
+set -- "$#" \
+  "$check" "$results/check.log" \
   unit "$unit" "$results/unit.json" \
   e2e "$e2e" "$results/e2e.json" \
   attacks "$attacks" "$results/attacks.json"
+# Whoever names test files wants those alone.
+if [ "$1" -eq 0 ]; then
+  TEST_RESULTS="$results/trixie.json" sh e2e/bin/test-trixie.sh \
+    --reporter=default --reporter=./e2e/bin/results-reporter.mjs
+  set -- "$@" trixie "$?" "$results/trixie.json"
+fi
+shift
+node e2e/bin/count-results.mjs "$@"

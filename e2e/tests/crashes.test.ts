@@ -56,12 +56,13 @@ function write(...files: readonly string[]): string[] {
   return [...files.flatMap(stage), ...files.map((file) => `rename ${file}.new`)];
 }
 
-const LOCK = "flock --exclusive --timeout=60 --conflict-exit-code=75 3";
-const [LIST, LOAD] = ["nft -j list ruleset", "nft -f -"];
+const LOCK = "flock --exclusive --conflict-exit-code=75 --nonblock 3";
+const LIST = "nft -j list ruleset";
+const LOAD_AND_LIST = `sh -c "$0" -f - && exec "$0" -j list ruleset nft`;
 const BUNDLE = ["state.json", "ruleset.nft", "listing.json", "bundle.json"];
 const BUNDLE_WITH_NAMES = ["state.json", "ruleset.nft", "listing.json", "dns-servers", "bundle.json"];
 const BUNDLE_WITH_SCOPES = BUNDLE_WITH_NAMES.toSpliced(3, 0, "dnsmasq.conf");
-const CONFIRM = ["hook: writeFile dns-servers.confirmed.new", "hook: rename dns-servers.confirmed.new"];
+const CONFIRM = ["rm", "open", "writeFile", "rename"].map((act) => `hook: ${act} dns-servers.confirmed.new`);
 const RELOAD = [
   ...["node terok-shield-hook.cjs reloadResolver BUNDLE", "hook: SIGHUP"],
   ...[...CONFIRM, "hook: standard output"],
@@ -103,7 +104,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "allow", options: PLAIN, begins: "refused", undo: ["deny", ...PLAIN] },
         points: [
           ...[LOCK, ...write(...BUNDLE_WITH_NAMES), "sync BUNDLE"],
-          ...[LOAD, LIST, ...write("dns-servers.active"), ...RELOAD],
+          ...[LOAD_AND_LIST, ...write("dns-servers.active"), ...RELOAD],
           ...["appendFile audit.jsonl", "appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -111,7 +112,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "deny", options: PLAIN, begins: "open", undo: ["allow", ...PLAIN] },
         points: [
           ...[LOCK, ...write(...BUNDLE_WITH_NAMES), "sync BUNDLE"],
-          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD, LIST, LIST],
+          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD_AND_LIST, LIST],
           ...["appendFile audit.jsonl", "appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -125,7 +126,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "allow", options: PORTS, begins: "refused", undo: ["deny", ...PORTS] },
         points: [
           ...[LOCK, ...write(...BUNDLE_WITH_SCOPES), "sync BUNDLE"],
-          ...[LOAD, LIST, ...write("dns-servers.active"), ...RESTART],
+          ...[LOAD_AND_LIST, ...write("dns-servers.active"), ...RESTART],
           ...["appendFile audit.jsonl", "appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -133,7 +134,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "deny", options: PORTS, begins: "open", undo: ["allow", ...PORTS] },
         points: [
           ...[LOCK, ...write(...BUNDLE_WITH_SCOPES), "sync BUNDLE"],
-          ...["SIGKILL", LIST, LOAD, LIST, LIST, ...write("dns-servers.active")],
+          ...["SIGKILL", LIST, LOAD_AND_LIST, LIST, ...write("dns-servers.active")],
           ...RESTART.filter((point) => point !== END_RESOLVER),
           ...["appendFile audit.jsonl", "appendFile audit.jsonl", "standard output"],
         ],
@@ -149,7 +150,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         points: [
           ...[LOCK, ...write(...BUNDLE), "sync BUNDLE"],
           'sh -c sleep "$2" && exec "$3" "$4" --state-dir "$5" expire "$6" terok-shield-timer BUNDLE 3600 node terok-shield.cjs shield BUNDLE',
-          ...[LIST, LOAD, LIST, ...write("dns-servers.active"), ...RELOAD],
+          ...[LIST, LOAD_AND_LIST, ...write("dns-servers.active"), ...RELOAD],
           ...["appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -157,7 +158,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "up", options: [], begins: "open", undo: ["down", "--for", "1h"] },
         points: [
           ...[LOCK, ...write(...BUNDLE), "sync BUNDLE", "SIGTERM"],
-          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD, LIST],
+          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD_AND_LIST],
           ...["appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -171,7 +172,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "up", options: ["--repair"], begins: "refused", undo: ["up"] },
         points: [
           ...[LOCK, ...write(...BUNDLE), "sync BUNDLE"],
-          ...[LIST, LOAD, LIST, ...RESTART, LIST],
+          ...[LIST, LOAD_AND_LIST, ...RESTART, LIST],
           ...["appendFile audit.jsonl", "standard output"],
         ],
       },

@@ -56,6 +56,7 @@ function inside(work) {
 
 /** Without what is different each time. */
 function nameOf(file) {
+  if (typeof file === "number") return descriptorPaths.get(file);
   return path.basename(String(file)).replace(/\.[0-9a-f]{12}\.new$/, ".new");
 }
 
@@ -67,6 +68,13 @@ function halve(content) {
 const WRITING = fs.constants.O_WRONLY | fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_TRUNC;
 const isWriting = (flags = "r") => (typeof flags === "number" ? (flags & WRITING) !== 0 : flags !== "r");
 
+const descriptorPaths = new Map();
+wrap(fs, "openSync", (open, args) => {
+  if (isWriting(args[1])) reach("file", `open ${nameOf(args[0])}`);
+  const descriptor = open(...args);
+  descriptorPaths.set(descriptor, nameOf(args[0]));
+  return descriptor;
+});
 const handlePaths = new WeakMap();
 const probe = await promises.open("/dev/null");
 const fileHandle = Object.getPrototypeOf(probe);
@@ -134,6 +142,10 @@ function nameCommand(file, args) {
 const DYING = { "child-first": "kill -KILL $$", "child-last": '"$@"; kill -KILL $$' };
 const dying = (fault, file, args) => ["/bin/sh", ["-c", DYING[fault], "sh", file, ...args]];
 
+/** Takes all of its input, sees to it that we die, and does its work alone. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's expansion
+const ALONE = 'input=$(cat; echo x); kill -KILL $PPID; printf %s "${input%x}" | "$@"';
+
 wrap(childProcess, "spawn", (spawn, [file, args, ...rest]) => {
   const { detached } = rest[0] ?? {};
   const fault = reach(detached === true ? "daemon" : "command", nameCommand(file, args));
@@ -146,6 +158,7 @@ wrap(childProcess, "spawn", (spawn, [file, args, ...rest]) => {
 wrap(childProcess, "spawnSync", (spawnSync, [file, args, ...rest]) => {
   const fault = reach("command", nameCommand(file, args));
   if (DYING[fault] !== undefined) return spawnSync(...dying(fault, file, args), ...rest);
+  if (fault === "alone") return spawnSync("/bin/sh", ["-c", ALONE, "sh", file, ...args], ...rest);
   return spawnSync(file, args, ...rest);
 });
 

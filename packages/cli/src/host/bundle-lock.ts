@@ -46,8 +46,8 @@ const EXCLUSIVE = ["--exclusive", `--conflict-exit-code=${EXIT_HELD_BY_OTHERS}`]
 
 /** flock(1) locks the file description that it inherits from us, so the lock stays ours when it has ended. */
 async function takeLock(handle: FileHandle, directory: string): Promise<void> {
-  const isFree = tryLock(handle, directory);
-  const exitCode = isFree ? 0 : await awaitLock(handle, directory);
+  const atOnce = tryLock(handle, directory);
+  const exitCode = atOnce === EXIT_HELD_BY_OTHERS ? await awaitLock(handle, directory) : atOnce;
   if (exitCode === EXIT_HELD_BY_OTHERS) {
     throw new ShieldError(
       `Another terok-shield command is at work on ${JSON.stringify(directory)}. Wait until it ends.`,
@@ -58,10 +58,10 @@ async function takeLock(handle: FileHandle, directory: string): Promise<void> {
 }
 
 /** Takes it at once or not at all: the usual case, without the pipes of a process that somebody waits for. */
-function tryLock({ fd }: FileHandle, directory: string): boolean {
+function tryLock({ fd }: FileHandle, directory: string): number | null {
   const { status, error } = spawnSync("flock", [...EXCLUSIVE, "--nonblock", "3"], lockOptions(fd));
   if (error !== undefined) throw cannotLock(directory, error.message, error);
-  return status === 0;
+  return status;
 }
 
 function awaitLock({ fd }: FileHandle, directory: string): Promise<number | null> {

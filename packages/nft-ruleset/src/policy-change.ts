@@ -4,7 +4,7 @@ import { type ElementEdit, editElements, learnedElements, renderEdits } from "./
 import { type IpRange, renderIpRange } from "./ip-range.ts";
 import type { LearnedAddress, LiveSets } from "./live-sets.ts";
 import { planChains } from "./plan-chains.ts";
-import { additions, renderLoad, renderStep, setHeader } from "./render-ruleset.ts";
+import { additions, renderReload, renderStep, setHeader } from "./render-ruleset.ts";
 import { type PlannedSet, planRuleset, type Ruleset, revisionChain, TABLE } from "./ruleset.ts";
 import { isKeptSet, twinOf } from "./set-names.ts";
 import { roomForEdits } from "./transaction-room.ts";
@@ -112,8 +112,13 @@ function roomOf(from: Ruleset, to: Ruleset): number {
   return roomForEdits(chains, sets);
 }
 
-/** A set that stays cannot change its type or timeout. */
+/**
+ * A set that stays cannot change its type or timeout. And what leaves a set of single addresses for one of ranges is in the
+ * first no more, an instant before the kernel finds it in the second.
+ */
 function isRebuilt({ from, to }: Change): boolean {
+  const losesSingles = from.sets.some((set) => set.kind === "pieces" && set.singles && !hasSet(to, set.name));
+  if (losesSingles) return true;
   const headers = new Map(from.sets.map((set) => [set.name, setHeader(set).join()]));
   return to.sets.some((set) => (headers.get(set.name) ?? setHeader(set).join()) !== setHeader(set).join());
 }
@@ -128,7 +133,7 @@ function renderRebuild({ before, after, from, to }: Change, kept: LiveAndForget)
   const learned = new Map(
     learnedSetsOf(to).map((set) => [set.name, remembered(sourceOf(set, from, to), kept)]),
   );
-  return renderLoad(prelude, after, { learned, counters: kept.live?.counters ?? {} });
+  return renderReload(prelude, after, { learned, counters: kept.live?.counters ?? {} });
 }
 
 function remembered(set: string, { live, forget }: LiveAndForget): LearnedAddress[] {

@@ -49,22 +49,39 @@ export function renderRulesetInParts(policy: EgressPolicy, mode: ShieldMode): st
  * @param keep addresses that names of the policy led to, by the name of the set, and the counters so far
  */
 export function renderRepair(policy: EgressPolicy, mode: ShieldMode, keep: KeptState): string[] {
-  return renderLoad(["flush ruleset"], { policy, mode }, keep);
+  return renderReload(["flush ruleset"], { policy, mode }, keep);
 }
 
 /** `delete` fails on a missing table, so declare it first. */
 const REPLACE = [`table ${NAME}`, `delete table ${NAME}`];
 
+/**
+ * The table anew below a container that runs. The kernel makes new rules visible an instant before the elements of new
+ * sets: where the rules let pass what no set names, what is denied would pass in between, so they come last.
+ */
+export function renderReload(prelude: readonly string[], target: PolicyInMode, keep: KeptState): string[] {
+  return target.mode.kind === "down"
+    ? renderInParts(prelude, target, keep)
+    : renderLoad(prelude, target, keep);
+}
+
 /** The table from nothing; `prelude` clears the way in the first transaction. */
-export function renderLoad(
+function renderLoad(prelude: readonly string[], target: PolicyInMode, keep: KeptState): string[] {
+  const ruleset = planRuleset(target.policy, target.mode);
+  const count = ruleset.sets.reduce((sum, set) => sum + elementsOf(set, keep).length, 0);
+  return count <= roomForEdits(ruleset.chains, ruleset.sets)
+    ? [renderTable(prelude, ruleset, keep)]
+    : renderInParts(prelude, target, keep);
+}
+
+/** A blackout with empty sets, their elements, and then the rules. */
+function renderInParts(
   prelude: readonly string[],
   { policy, mode }: PolicyInMode,
   keep: KeptState,
 ): string[] {
   const ruleset = planRuleset(policy, mode);
   const elements = ruleset.sets.flatMap((set) => editElements("add", set.name, elementsOf(set, keep)));
-  if (elements.length <= roomForEdits(ruleset.chains, ruleset.sets))
-    return [renderTable(prelude, ruleset, keep)];
   const blackout = {
     sets: ruleset.sets,
     chains: [

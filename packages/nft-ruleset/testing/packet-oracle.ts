@@ -41,8 +41,9 @@ export function fateOf(
 
 /** A denial that is lifted for a time is none meanwhile, and takes no other denial with it. */
 function isDenied(probe: Probe, { deny, timed }: EgressPolicy): boolean {
+  // Of several for the same denial, which no state has, the last counts.
   const isLifted = (denial: Destination) =>
-    timed?.lift.findLast((lift) => isSame(lift, denial) && lift.remainingSeconds > 0) !== undefined;
+    (timed?.lift.findLast((lift) => isSame(lift, denial))?.remainingSeconds ?? 0) > 0;
   return (
     deny.some((denial) => isTo(probe, denial) && !isLifted(denial)) ||
     (timed?.deny ?? []).some((denial) => isTo(probe, denial) && denial.remainingSeconds > 0)

@@ -137,6 +137,18 @@ describe("renderRulesetInParts", () => {
 });
 
 describe("renderRepair", () => {
+  test("brings the rules of bypass when the elements of its sets are there, and before that lets nothing through", () => {
+    const [first = "", ...rest] = renderRepair(WITH_RESOLVER, DOWN, { learned: new Map(), counters: {} });
+    const last = rest.pop() ?? "";
+    expect(first).toContain("flush ruleset\n");
+    expect(first).not.toContain("elements = {");
+    expect(first).not.toContain("goto admit_bypass");
+    expect(rest.join("")).toContain("add element inet terok_shield deny_v4 { 203.0.113.9 }");
+    expect(rest.join("")).not.toContain("chain");
+    expect(last).toContain("goto admit_bypass");
+    expect(last).not.toContain("element");
+  });
+
   test("is the ruleset, with nobody else's rules, and with the counters and learned addresses so far", () => {
     const learned = new Map([
       ["dns_v4", [{ ...parseIpRange("198.51.100.1"), expiresSeconds: 60 }]],

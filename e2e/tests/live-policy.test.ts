@@ -400,10 +400,12 @@ describe.each(TIERS)("allow and deny in the $tier tier", ({ tier, hide, profile 
       await mustShield("deny", "--for", "4s", target);
       expect((await flow.ended()).reason).toBe("ECONNRESET");
       expect(await see(probe)).toEqual({ [probe]: "refused" });
-      await until(`${target} is open again`, async () => {
+      // Whoever opens the name again has to wait for the commands of the other tests.
+      const isOpen = async () => {
         await client.resolve("good.test");
         return (await see(probe))[probe] === "open";
-      });
+      };
+      await until(`${target} is open again`, isOpen, 40_000);
       expect(monotonicSeconds()).toBeGreaterThan(before + 4);
     });
 

@@ -4,7 +4,7 @@ import { until } from "../src/lab/until.ts";
 import { type BenchLab, PLAIN_NETWORK, sleeping, writeProfile } from "./bench-lab.ts";
 import type { Figure, Section } from "./figure.ts";
 
-const SECONDS = 2;
+const SECONDS = 1;
 const QUERIES = 500;
 const SERVERS = { IPv4: "198.18.1.1", IPv6: "2001:2::aaaa" };
 const NO_WORSE = { throughput: { least: 0.97 }, connections: { least: 0.9 } };

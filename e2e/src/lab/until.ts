@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises";
 export async function until(
   fact: string,
   holds: () => boolean | Promise<boolean>,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await holds())) {

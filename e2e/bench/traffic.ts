@@ -5,7 +5,7 @@ import { type BenchLab, PLAIN_NETWORK, sleeping, writeProfile } from "./bench-la
 import type { Figure, Section } from "./figure.ts";
 
 const SECONDS = 1;
-const QUERIES = 500;
+const QUERIES = 150;
 const SERVERS = { IPv4: "198.18.1.1", IPv6: "2001:2::aaaa" };
 const NO_WORSE = { throughput: { least: 0.97 }, connections: { least: 0.9 } };
 

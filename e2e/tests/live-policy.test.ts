@@ -344,6 +344,23 @@ describe.each(TIERS)("allow and deny in the $tier tier", ({ tier, hide, profile 
     await expectReach(lab, live, { refused: [`tcp,${host},80`, `udp,${host},9000`] });
   });
 
+  test("deny of a name ends flows that never fall silent, whatever packet is under way", async () => {
+    const targets = ["tcp,198.18.27.1,9000", "udp,198.18.27.1,9000", "tcp,2001:2:0:27::1,9000"];
+    for (let round = 0; round < 5; round++) {
+      await live.mustShield("allow", "flow.test");
+      await live.client.resolve("flow.test");
+      const flows = await Promise.all(
+        Array.from({ length: 30 }, (_, index) =>
+          live.client.open("echo", targets[index % targets.length] as string),
+        ),
+      );
+      await live.mustShield("deny", "flow.test");
+      const ends = await Promise.all(flows.map((flow) => flow.ended()));
+      expect(new Set(ends.map(({ reason }) => reason))).toEqual(new Set(["ECONNRESET", "EPERM"]));
+      await Promise.all(flows.map((flow) => flow.close()));
+    }
+  });
+
   describe("with --for", () => {
     let leased: ShieldedContainer;
     beforeAll(async () => {

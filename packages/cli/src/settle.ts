@@ -27,6 +27,16 @@ export function settle(before: ContainerState | undefined, after: ContainerState
   };
 }
 
+/** The same policy once more, under which queries, their answers and flows of before are judged anew. */
+export function judgeAnew(state: ContainerState): ContainerState {
+  return {
+    ...state,
+    revision: state.revision + 1,
+    queryGeneration: (state.queryGeneration + 1) % GENERATIONS,
+    flowGeneration: (state.flowGeneration + 1) % GENERATIONS,
+  };
+}
+
 /** True when a name loses a port, or has one for a time only that it had for good. */
 export function narrowsNames(before: ContainerState, after: ContainerState): boolean {
   if (before.tier !== "dnsmasq" || after.tier !== "dnsmasq") return false;

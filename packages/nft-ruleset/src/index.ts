@@ -47,7 +47,7 @@ export {
 } from "./port-area.ts";
 export { type KeptState, renderRepair, renderRuleset, renderRulesetInParts } from "./render-ruleset.ts";
 export { TABLE } from "./ruleset.ts";
-export { keptSets, learnedSets } from "./set-names.ts";
+export { isKeptSet, keptSets, learnedSets, twinOf } from "./set-names.ts";
 export { readSetSizes, type SetSize } from "./set-sizes.ts";
 export { readShieldState, type ShieldState } from "./shield-state.ts";
 export { METADATA_ADDRESSES, PRIVATE_RANGES } from "./special-ranges.ts";

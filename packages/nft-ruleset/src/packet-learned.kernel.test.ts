@@ -79,6 +79,28 @@ describe.each([4, 6] as const)("by IPv%i", (family) => {
     expect(await lab.attempt("tcp", learned)).toEqual({ error: refusal });
   });
 
+  test("an address that leaves under a stream of packets is gone, and so is what was open to it", async () => {
+    const learnedBefore = { ...BY_RESOLVER, flowGeneration: 0 };
+    for (let round = 1; round <= 20; round++) {
+      await lab.load({ ...POLICY, learned: learnedBefore }, UP, { [`dns_v${family}`]: [learned, bypassed] });
+      const [leaves, stays] = [await lab.flow("udp", learned), await lab.flow("udp", bypassed)];
+      await lab.ask("workload", "start_sending", { ids: [leaves, stays] });
+      await lab.change(
+        { policy: { learned: { ...learnedBefore, flowGeneration: 1 } } },
+        new Map([[`dns_v${family}`, [parseIpRange(learned)]]]),
+      );
+      const { value } = await lab.ask("workload", "stop_sending");
+      expect([round, (await lab.live()).learned.get(`dns_v${family}`)]).toEqual([
+        round,
+        [expect.objectContaining(parseIpRange(bypassed))],
+      ]);
+      expect(value).toMatchObject({ [stays]: 0 });
+      const sent = await lab.ask("workload", "send", { id: leaves, text: "x" });
+      expect(sent).toEqual({ error: expect.stringMatching(/^E(PERM|ACCES|HOSTUNREACH)$/) });
+      await lab.reset();
+    }
+  });
+
   describe("bypass", () => {
     test("forgets when it ends what it has learned, and cuts its flows", async () => {
       await lab.load(POLICY, UP, sets);

@@ -87,11 +87,20 @@ interface Plan {
   readonly policy: EgressPolicy;
   readonly mode: ShieldMode;
   readonly sets: ReadonlySet<string>;
+  readonly keepsUsed: boolean;
 }
 
-/** @param sets the names of the table's sets */
-export function planChains(policy: EgressPolicy, mode: ShieldMode, sets: ReadonlySet<string>): RuleChain[] {
-  const plan = { policy, mode, sets };
+/**
+ * @param sets the names of the table's sets
+ * @param keepsUsed whether a learned address that is used gets its time again
+ */
+export function planChains(
+  policy: EgressPolicy,
+  mode: ShieldMode,
+  sets: ReadonlySet<string>,
+  { keepsUsed = true } = {},
+): RuleChain[] {
+  const plan = { policy, mode, sets, keepsUsed };
   return [
     ...REJECTIONS,
     refusal("refuse_blocked", "blocked"),
@@ -271,7 +280,7 @@ function privateRules({ mode }: Plan): Rule[] {
 }
 
 /** In bypass, what was learned before it: its own answers open nothing that would be allowed later. */
-function learnedRules({ policy, mode, sets }: Plan): Rule[] {
+function learnedRules({ policy, mode, sets, keepsUsed }: Plan): Rule[] {
   const { learned } = policy;
   if (learned.kind === "fixed") {
     return lookUps(sets, "destination", "dns").map((found) => [found, goto("admit_allowed")]);
@@ -285,7 +294,7 @@ function learnedRules({ policy, mode, sets }: Plan): Rule[] {
           addressIn("destination", family, names(scope.id)[family]),
           ...match,
           ...whileActive(scope),
-          updateElement(family, names(scope.id)[family]),
+          ...(keepsUsed ? [updateElement(family, names(scope.id)[family])] : []),
           goto(learnedAdmission(scope)),
         ]),
       ),

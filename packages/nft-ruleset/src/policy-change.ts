@@ -4,10 +4,10 @@ import { type ElementEdit, editElements, learnedElements, renderEdits } from "./
 import { type IpRange, renderIpRange } from "./ip-range.ts";
 import type { LearnedAddress, LiveSets } from "./live-sets.ts";
 import { planChains } from "./plan-chains.ts";
-import { additions, renderReload, renderStep, setHeader } from "./render-ruleset.ts";
+import { additions, isRevision, renderReload, renderStep, setHeader } from "./render-ruleset.ts";
 import { type PlannedSet, planRuleset, type Ruleset, revisionChain, TABLE } from "./ruleset.ts";
 import { isKeptSet, twinOf } from "./set-names.ts";
-import { roomForEdits } from "./transaction-room.ts";
+import { MOST_EDITS, roomForEdits } from "./transaction-room.ts";
 
 export interface ChangeOptions {
   /** Single addresses that leave learned sets, by the name of the set. */
@@ -30,15 +30,32 @@ export function renderPolicyChange(
   if (live === undefined && readsLiveSets(change)) throw new Error("this change needs what the kernel holds");
   const kept = { live, forget };
   if (isRebuilt(change)) return renderRebuild(change, kept);
-  const { from, to, moves } = change;
-  const edits = [
-    ...change.edits,
-    ...moves.flatMap(({ source, set }) => [
-      ...(hasSet(from, set.name) ? editElements("flush", set.name, [{ text: "" }]) : []),
-      ...editElements("add", set.name, learnedElements(remembered(source, kept), set.timeoutSeconds)),
-    ]),
-    ...forgottenElements(change, forget),
-  ];
+  const forgotten = forgottenElements(change, forget);
+  return forgotten.length === 0 ? renderSteps(change, kept, []) : renderForgetting(change, kept, forgotten);
+}
+
+/**
+ * WORKAROUND(update-revives-deleted): while a transaction that deletes an element is under way, `update` in a rule takes
+ * it for missing and puts it in again, to stay (Linux 6.18, nft_rhash_update looks for NFT_GENMASK_ANY). So before an
+ * address is forgotten, the rules in force stop updating. Goes when `update` cannot do that in any kernel we run on.
+ */
+function renderForgetting(change: Change, kept: LiveAndForget, forgotten: readonly ElementEdit[]): string[] {
+  const { before, from, to } = change;
+  const names = new Set(from.sets.map(({ name }) => name));
+  const chains = planChains(before.policy, before.mode, names, { keepsUsed: false });
+  const still = { sets: from.sets, chains: [...chains, revisionChain("partial")] };
+  const [stop, rest] = [renderStep(from, still), { ...change, from: still }];
+  if (editsOf(change, kept).length + forgotten.length <= roomOf(still, to)) {
+    return [stop, ...renderSteps(rest, kept, forgotten)];
+  }
+  // All are gone before there are rules that would remember a flow to one of them as open.
+  const packs = packClusters(clusterEdits(forgotten), forgotten, MOST_EDITS);
+  return [stop, ...packs.map(renderPack), ...renderSteps(rest, kept, [])];
+}
+
+function renderSteps(change: Change, kept: LiveAndForget, forgotten: readonly ElementEdit[]): string[] {
+  const { from, to } = change;
+  const edits = [...editsOf(change, kept), ...forgotten];
   if (edits.length <= roomOf(from, to)) return [renderStep(from, to, edits)];
   const between = planBetween(change);
   const room = Math.min(roomOf(from, between), roomOf(between, to));
@@ -47,11 +64,21 @@ export function renderPolicyChange(
   if (clusters.some(({ length }) => length > room)) return renderRebuild(change, kept);
   const [first = [], ...packs] = packClusters(clusters, edits, room);
   const last = packs.pop() ?? [];
+  return [renderStep(from, between, first), ...packs.map(renderPack), renderStep(between, to, last)];
+}
+
+function editsOf({ from, edits, moves }: Change, kept: LiveAndForget): ElementEdit[] {
   return [
-    renderStep(from, between, first),
-    ...packs.map((pack) => `${renderEdits(pack).join("\n")}\n`),
-    renderStep(between, to, last),
+    ...edits,
+    ...moves.flatMap(({ source, set }) => [
+      ...(hasSet(from, set.name) ? editElements("flush", set.name, [{ text: "" }]) : []),
+      ...editElements("add", set.name, learnedElements(remembered(source, kept), set.timeoutSeconds)),
+    ]),
   ];
+}
+
+function renderPack(edits: readonly ElementEdit[]): string {
+  return `${renderEdits(edits).join("\n")}\n`;
 }
 
 /** Whether `renderPolicyChange` has to be given what the kernel holds. */
@@ -124,10 +151,10 @@ function isRebuilt({ from, to }: Change): boolean {
 }
 
 /** Everything anew, in one transaction where it fits. */
-function renderRebuild({ before, after, from, to }: Change, kept: LiveAndForget): string[] {
+function renderRebuild({ after, from, to }: Change, kept: LiveAndForget): string[] {
   const { family, name } = TABLE;
   const prelude = [
-    `delete chain ${family} ${name} ${revisionChain(before.policy.revision).name}`,
+    ...from.chains.filter(isRevision).map((chain) => `delete chain ${family} ${name} ${chain.name}`),
     `delete table ${family} ${name}`,
   ];
   const learned = new Map(

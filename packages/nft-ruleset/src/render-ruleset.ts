@@ -134,7 +134,7 @@ function isSameChain(left: RuleChain, right: RuleChain | undefined): boolean {
   return right !== undefined && renderChain(left).join("\n") === renderChain(right).join("\n");
 }
 
-function isRevision({ name }: RuleChain): boolean {
+export function isRevision({ name }: RuleChain): boolean {
   return name.startsWith("revision_");
 }
 

@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { canHoldNamespaces, findHelper, startShieldedNamespace } from "../../testing/shielded-namespace.ts";
 import type { Host } from "../host/host.ts";
@@ -154,11 +155,43 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
         if (effect === "kernel") closedAfter = Date.now() - began;
       };
       await deny(host, { container: WEB, targets: ["good.test"] });
-      expect(shield.effects).toEqual(["reloadResolver", "kernel", "restartResolver"]);
+      expect(shield.effects).toEqual(["reloadResolver", "kernel", "kernel", "restartResolver"]);
       expect(closedAfter).toBeLessThan(1_000);
       expect(findHelper(shield, "dnsmasq")).not.toBe(hanging);
       expect([await lookUp("good.test"), await lookUp("other.test")]).toEqual(["REFUSED", "198.18.0.12"]);
       expect(await elements("dns_v4")).toEqual(["198.18.0.12"]);
+    });
+
+    describe("whose late answers open it again", () => {
+      const LATE = "add element inet terok_shield dns_v4 { 198.18.0.10 }";
+
+      test("is forgotten once more, with whatever flowed to it meanwhile", async () => {
+        const { host, bundle, load, lookUp, elements } = await startShieldedNamespace(["good.test"]);
+        await lookUp("good.test");
+        const generation = () => JSON.parse(readFileSync(`${bundle}/state.json`, "utf8")).flowGeneration;
+        const late = (async () => {
+          while (generation() < 2) await Promise.all([load(LATE), setTimeout(1)]);
+        })();
+        await deny(host, { container: WEB, targets: ["good.test"] });
+        await late;
+        expect(generation()).toBeGreaterThanOrEqual(2);
+        expect(await elements("dns_v4")).toEqual([]);
+        expect(await readStatus(host, WEB)).toMatchObject({ status: UP });
+      });
+
+      test("is closed with an error when they never end", async () => {
+        const { host, load, lookUp } = await startShieldedNamespace(["good.test"]);
+        await lookUp("good.test");
+        let isOver = false;
+        const late = (async () => {
+          while (!isOver) await Promise.all([load(LATE), setTimeout(1)]);
+        })();
+        await expect(deny(host, { container: WEB, targets: ["good.test"] })).rejects.toThrow(
+          "In force, but answers to old queries keep coming. Close everything: terok-shield block web",
+        );
+        isOver = true;
+        await late;
+      });
     });
 
     test("for a time has sets of its own, and nothing of it is left when that is over", async () => {

@@ -23,12 +23,12 @@ import { findProtectedPaths } from "../host/protected-paths.ts";
 import { findRunningContainer } from "../host/running-container.ts";
 import { writeChangedFiles } from "../host/write-bundle.ts";
 import { runIdOf } from "../lease.ts";
-import { narrowsNames, settle } from "../settle.ts";
+import { judgeAnew, narrowsNames, settle } from "../settle.ts";
 import { ShieldError } from "../shield-error.ts";
 import {
   type Answers,
   applyToKernel,
-  forgetLateAnswers,
+  hasLateAnswers,
   type KernelChange,
   type KernelOutcome,
   type LockedShield,
@@ -158,13 +158,17 @@ async function applyLocked<Result>(locked: LockedBundle, change: Change<Result>)
           ...(change.repair === true || found.kind !== "running" ? { repair: ASKED_FOR } : {}),
         })
       : NOT_RUNNING;
+  const anewFault =
+    running.kind === "running" && outcome.isLate
+      ? await judgeAllAnew(locked, running, { state, moment })
+      : undefined;
   const { answers, forgotten } = outcome.kernel;
   const { addresses } = outcome.resolver;
   const seen: Seen = { isRunning: running.kind === "running", state, moment, addresses, answers, forgotten };
   const notes = describeOutcome(outcome);
   const drafts = [...describeEnded(recorded, present), ...decided.audit(seen)];
   const auditNotes = await audit(locked, state, drafts, notes);
-  refuseHalfDone(container, diskFault, seen.isRunning, outcome.resolver);
+  refuseHalfDone(container, diskFault ?? anewFault, seen.isRunning, outcome.resolver);
   return { ...seen, result: decided.result, notes: [...notes, ...auditNotes] };
 }
 
@@ -245,6 +249,8 @@ interface Enforcement {
   readonly ask: readonly string[];
   /** Why nothing in force is to be trusted. */
   readonly repair?: string;
+  /** The policy is the same, but what flows and what was asked already counts no more. */
+  readonly isAnew?: boolean;
 }
 
 interface Outcome {
@@ -252,12 +258,18 @@ interface Outcome {
   readonly resolver: ResolverOutcome;
   /** Of what is no part of the policy. */
   readonly faults: readonly string[];
+  /** True when an answer to a query of before came after it was forgotten what such answers brought. */
+  readonly isLate: boolean;
 }
 
-const NO_KERNEL: KernelOutcome = { answers: new Map(), forgotten: new Map() };
+const NO_KERNEL: KernelOutcome = { answers: new Map(), forgotten: new Map(), spared: new Map() };
 const NO_RESOLVER: ResolverOutcome = { addresses: new Map() };
-const NOTHING_SEEN = { addresses: NO_RESOLVER.addresses, ...NO_KERNEL };
-const NOT_RUNNING: Outcome = { kernel: NO_KERNEL, resolver: NO_RESOLVER, faults: [] };
+const NOTHING_SEEN = {
+  addresses: NO_RESOLVER.addresses,
+  answers: NO_KERNEL.answers,
+  forgotten: NO_KERNEL.forgotten,
+};
+const NOT_RUNNING: Outcome = { kernel: NO_KERNEL, resolver: NO_RESOLVER, faults: [], isLate: false };
 
 const ASKED_FOR = "it was asked for";
 
@@ -275,6 +287,40 @@ async function enforce(locked: LockedBundle, running: Running, change: Enforceme
     if ((await findRunningContainer(bundle)) === undefined && running.isRecorded) return NOT_RUNNING;
     throw cause;
   }
+}
+
+const MOST_ROUNDS = 5;
+
+/**
+ * What was let in between counts no more, and the flows to it end.
+ * @returns why it is not kept on disk, if it is not
+ */
+async function judgeAllAnew(
+  locked: LockedBundle,
+  running: Running,
+  { state, moment }: Pick<Enforcement, "state" | "moment">,
+): Promise<ShieldError | undefined> {
+  let recorded = state;
+  let diskFault: ShieldError | undefined;
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    let anew = judgeAnew(recorded);
+    if (!isUnkept(anew.revision, 0)) {
+      diskFault = await writeBundle(locked, anew, moment);
+      if (diskFault !== undefined) anew = { ...anew, revision: unkeptRevision(anew) };
+    }
+    const { isLate } = await enforce(locked, running, {
+      recorded,
+      state: anew,
+      moment,
+      ask: [],
+      isAnew: true,
+    });
+    if (!isLate) return diskFault;
+    recorded = anew;
+  }
+  throw new ShieldError(
+    `In force, but answers to old queries keep coming. Close everything: terok-shield block ${locked.container}`,
+  );
 }
 
 async function restoreRecord({ bundle, record }: LockedShield): Promise<void> {
@@ -298,19 +344,19 @@ async function applyToRunning(shield: LockedShield, change: Enforcement): Promis
   const { recorded, state, moment } = change;
   const before = composePolicy(withoutOtherRuns(recorded, runIdOf(shield.record)), moment);
   const after = composePolicy(state, moment);
-  const forgets = narrowsNames(recorded, state);
-  const endsBypass = before.mode.kind === "down" && after.mode.kind === "up";
+  const forgets = change.isAnew === true || narrowsNames(recorded, state);
+  const closes = forgets || (before.mode.kind === "down" && after.mode.kind !== "down");
   const toResolver = { state, moment, ask: change.ask, restart: false };
-  if ((forgets || endsBypass) && after.mode.kind !== "block") await closeNames(shield, toResolver);
+  if (closes && after.mode.kind !== "block") await closeNames(shield, toResolver);
   const kernel = await changeKernel(shield, { before, after, forgets }, change.repair);
   const isRepaired = kernel.repaired !== undefined;
   const resolver = await applyToResolver(shield, { ...toResolver, restart: isRepaired });
-  if (isRepaired) await forgetLateAnswers(shield, after);
+  const isLate = (closes || isRepaired) && (await hasLateAnswers(shield, after, kernel.spared));
   const faults = [
     ...(await faultOf("the hosts file of the container", () => addHosts(shield, state))),
     ...(await faultOf("the logs", () => reviveMissingLogs(shield, state))),
   ];
-  return { kernel, resolver, faults };
+  return { kernel, resolver, faults, isLate };
 }
 
 async function changeKernel(

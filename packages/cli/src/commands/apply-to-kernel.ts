@@ -1,14 +1,17 @@
 import { attributeAnswers } from "@terok-shield/dns-tier";
 import type { RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
 import {
+  isKeptSet,
   type LiveSets,
   needsLiveSets,
   readLiveSets,
   readShieldState,
+  renderIpRange,
   renderPolicyChange,
   renderRepair,
   type ShieldMode,
   type ShieldState,
+  twinOf,
 } from "@terok-shield/nft-ruleset";
 import type { Composition } from "../compose-policy.ts";
 import type { BundleLock } from "../host/bundle-lock.ts";
@@ -44,6 +47,8 @@ export interface KernelOutcome {
   readonly answers: Answers;
   /** What the learned sets lost, by set. */
   readonly forgotten: LiveSets["learned"];
+  /** What they may hold though no open name is known to have brought it, by set. */
+  readonly spared: LiveSets["learned"];
 }
 
 /**
@@ -57,7 +62,8 @@ export async function applyToKernel(
 ): Promise<KernelOutcome> {
   const learned = forgets || needsLiveSets(before, after) ? await readLearned(shield, after) : NOTHING;
   const forgotten = forgets ? learned.forget : NOTHING.forget;
-  const outcome = { answers: learned.answers, forgotten };
+  const spared = forgets ? NOTHING.forget : keptBeforeBypass(learned.live);
+  const outcome = { answers: learned.answers, forgotten, spared };
   const change = renderPolicyChange(before, after, learned.live, { forget: forgotten });
   let fault: string | undefined;
   try {
@@ -68,9 +74,8 @@ export async function applyToKernel(
   }
   if (fault !== undefined) {
     await repairKernel(shield, after);
-    return { ...outcome, repaired: fault };
+    return { ...outcome, spared: NOTHING.forget, repaired: fault };
   }
-  if (forgets) await forgetLateAnswers(shield, after);
   return outcome;
 }
 
@@ -86,10 +91,29 @@ export async function repairKernel(shield: LockedShield, after: Composition): Pr
   if (fault !== undefined) throw new ShieldError(`${fault}, also after they were loaded anew`);
 }
 
-/** An answer to an old query may have come between our look and the transaction; since then none can. */
-export async function forgetLateAnswers(shield: LockedShield, after: Composition): Promise<void> {
+/**
+ * Whether learned sets hold what no open name brought: an answer to an old query may have come between our look and the
+ * transaction, and a flow to it counts as open since then.
+ */
+export async function hasLateAnswers(
+  shield: LockedShield,
+  after: Composition,
+  spared: KernelOutcome["spared"],
+): Promise<boolean> {
   const { forget } = await readLearned(shield, after);
-  if (forget.size > 0) await repairKernel(shield, after);
+  return [...forget].some(([set, addresses]) => {
+    const known = new Set(spared.get(set)?.map(renderIpRange));
+    return addresses.some((address) => !known.has(renderIpRange(address)));
+  });
+}
+
+/** By the set that they come back to when bypass ends. */
+function keptBeforeBypass(live: LiveSets | undefined): LiveSets["learned"] {
+  return new Map(
+    [...(live?.learned ?? [])]
+      .filter(([set]) => isKeptSet(set))
+      .map(([set, addresses]) => [twinOf(set), addresses] as const),
+  );
 }
 
 /** @returns what the kernel lists afterwards */

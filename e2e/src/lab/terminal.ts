@@ -102,9 +102,18 @@ export async function openTerminal(
       await tmux("resize-window", "-t", "main", "-x", String(width), "-y", String(height));
     },
     async waitForExit(timeoutMs = DEADLINE_MS) {
-      await until("the program has ended", async () => (await ask("#{pane_dead}")) === "1", timeoutMs);
-      const status = await ask("#{pane_dead_status}");
-      return status === "" ? 128 + Number(await ask("#{pane_dead_signal}")) : Number(status);
+      let [status, signal] = ["", ""];
+      const hasEnded = async () => {
+        const [isDead, server, ...how] = (await ask(PANE_END)).split("/");
+        [status = "", signal = ""] = how;
+        if (status !== "" || signal !== "") return true;
+        // WORKAROUND(tmux-sleeps-through-sigchld): on a busy machine tmux 3.3a does not look after a child that has ended
+        // before the next signal. Goes with Debian 12.
+        if (isDead === "1") await user.run("kill", ["-s", "CHLD", server ?? ""]);
+        return false;
+      };
+      await until("the program has ended", hasEnded, timeoutMs);
+      return status === "" ? 128 + Number(signal) : Number(status);
     },
     pid: async () => Number(await ask("#{pane_pid}")),
     async close() {
@@ -112,6 +121,8 @@ export async function openTerminal(
     },
   };
 }
+
+const PANE_END = "#{pane_dead}/#{pid}/#{pane_dead_status}/#{pane_dead_signal}";
 
 const MODES = [
   ...["pane_title", "alternate_on", "cursor_flag", "insert_flag", "keypad_cursor_flag", "keypad_flag"],

@@ -238,6 +238,23 @@ describe("what others do", () => {
     ]);
   });
 
+  test("why a verdict did not come about stays to be read, whatever else happens", () => {
+    const status = { text: "allow a.test: web has ended. Nothing has changed.", tone: "bad" } as const;
+    const id = play(refused("a.test")).state.rows[0]?.id ?? "";
+    const { state } = play(
+      refused("a.test"),
+      refused("b.test"),
+      { kind: "applied", id, status, at: 5000 },
+      { kind: "ended", container: "web", run: "run-1" },
+      decisions("deny", "b.test"),
+    );
+    expect(state.status).toEqual(status);
+    expect(play(refused("a.test"), { kind: "ended", container: "web", run: "run-1" }).state.status).toEqual({
+      text: "web has ended or was started anew.",
+      tone: "plain",
+    });
+  });
+
   test("a notification decides about its own row, whichever is selected; about one that went, nothing", () => {
     const inputs = [refused("a.test"), refused("b.test")];
     const { state } = play(...inputs);

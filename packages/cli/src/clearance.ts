@@ -265,7 +265,7 @@ function overrule(
   const decision = coveredBy(first);
   const left = removeRows(state, (row) => coveredBy(row) !== undefined, at);
   const text = `Decided elsewhere: ${decision?.verdict} ${decision === undefined ? "" : renderEntry(decision.entry)} for ${container}`;
-  return state.applying === undefined ? withStatus(left, text, "plain") : left;
+  return state.applying === undefined ? withNews(left, text) : left;
 }
 
 /** The decision that settles an entry already; undefined while nobody has decided about it. */
@@ -302,7 +302,7 @@ function endRun(state: Clearance, { container, run }: Extract<Input, { kind: "en
   const rows = state.rows.map((row) =>
     row.container === container && row.run === run ? { ...row, isOver: true } : row,
   );
-  return withStatus({ ...state, rows }, `${container} has ended or was started anew.`, "plain");
+  return withNews({ ...state, rows }, `${container} has ended or was started anew.`);
 }
 
 /** Where the selected one goes, the next comes in its place, and has to be looked at first. */
@@ -322,4 +322,9 @@ function findRow({ rows }: Clearance, id: string | undefined): Row | undefined {
 
 function withStatus(state: Clearance, text: string, tone: Status["tone"]): Clearance {
   return { ...state, status: { text, tone } };
+}
+
+/** Nobody has asked for it, so it does not take away why something that he asked for did not happen. */
+function withNews(state: Clearance, text: string): Clearance {
+  return state.status?.tone === "bad" ? state : withStatus(state, text, "plain");
 }

@@ -1,10 +1,11 @@
 /**
  * Runs the end-to-end tests and the attacks on every platform, and writes what came of it to docs/matrix.md. Run by
- * `pnpm test:matrix`, which takes an hour or more; `pnpm test:matrix pasta` runs those rows alone and writes nothing.
+ * `pnpm test:matrix`, which takes an hour or more; `pnpm test:matrix trixie pasta` runs those rows alone, and leaves the
+ * others as they are.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { arch, release, tmpdir } from "node:os";
+import { release, tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -42,44 +43,86 @@ const chosen = process.argv.slice(2);
 const rows = ROWS.filter((row) =>
   chosen.every((word) => [row.distribution ?? "here", row.network, row.runtime].includes(word)),
 );
-const table = [
-  "| Debian | Podman | Network | Runtime | nft | dnsmasq | ulogd | Node | Tests | Attacks |",
-  `|${" --- |".repeat(10)}`,
-];
-const failures: string[] = [];
+const PAGE = path.join(ROOT, "docs/matrix.md");
+
+interface Outcome {
+  readonly cells: string;
+  readonly failures: readonly string[];
+}
+
 mustRun("e2e/bin/install-packages.sh", [], {
   MORE_PACKAGES: [...new Set(rows.map(({ runtime }) => runtime))].join(" "),
 });
-for (const row of rows) table.push(runRow(row));
+const before = existsSync(PAGE) ? readFileSync(PAGE, "utf8").split("\n") : [];
+const outcomes = new Map(ROWS.map((row) => [nameRow(row), readRow(row)]));
+for (const row of rows) {
+  const outcome = runRow(row);
+  outcomes.set(nameRow(row), outcome);
+  writeFileSync(PAGE, renderPage(outcomes));
+  if (outcome.failures.length > 0) process.exitCode = 1;
+}
+process.stdout.write(renderPage(outcomes));
 
-const page = [
-  "# Where it was tested",
-  "",
-  `All end-to-end tests and all attacks, on Linux ${release()} (${arch()}), by \`pnpm test:matrix\`, which writes this page.`,
-  "Debian 13 is a tree of its packages on the same machine.",
-  "",
-  ...table,
-  "",
-  ...(failures.length === 0 ? ["None failed, and none was skipped."] : ["Failed:", "", ...failures]),
-  "",
-].join("\n");
-if (chosen.length === 0) writeFileSync(path.join(ROOT, "docs/matrix.md"), page);
-process.stdout.write(page);
-process.exitCode = failures.length === 0 ? 0 : 1;
+function nameRow({ distribution, network, runtime }: Row): string {
+  return `${distribution === undefined ? "This machine" : "Debian 13"}, ${network}, ${runtime}`;
+}
 
-function runRow(row: Row): string {
+/** What the page says of a row that was not run now. */
+function readRow(row: Row): Outcome | undefined {
+  const [start, failure] = [`| ${nameRow(row)} | `, `- ${nameRow(row)}: `];
+  const cells = before.find((line) => line.startsWith(start))?.slice(start.length, -2);
+  const failures = before.filter((line) => line.startsWith(failure));
+  return cells === undefined
+    ? undefined
+    : { cells, failures: failures.map((line) => line.slice(failure.length)) };
+}
+
+function renderPage(outcomes: ReadonlyMap<string, Outcome | undefined>): string {
+  const told = [...outcomes];
+  const failures = told.flatMap(([name, outcome]) =>
+    (outcome?.failures ?? []).map((failure) => `- ${name}: ${failure}`),
+  );
+  const missing = told.filter(([, outcome]) => outcome === undefined).map(([name]) => `- ${name}`);
+  return [
+    "# Where it was tested",
+    "",
+    "All end-to-end tests and all attacks, by `pnpm test:matrix`, which writes this page; it may run some rows alone. Debian 13",
+    "is a tree of its packages on the same machine.",
+    "",
+    "| Platform | Commit | Linux | Debian | Podman | Network | Runtime | nft | dnsmasq | ulogd | Node | Tests | Attacks |",
+    `|${" --- |".repeat(13)}`,
+    ...told.flatMap(([name, outcome]) => (outcome === undefined ? [] : [`| ${name} | ${outcome.cells} |`])),
+    "",
+    ...(failures.length === 0 ? ["None failed, and none was skipped."] : ["Failed:", "", ...failures]),
+    ...(missing.length === 0 ? [] : ["", "Not run yet:", "", ...missing]),
+    "",
+  ].join("\n");
+}
+
+function runRow(row: Row): Outcome {
   const tree =
     row.distribution === undefined ? undefined : mustRun("e2e/bin/make-tree.sh", [row.distribution]);
   const root = tree ?? "/";
   const debian = readFileSync(path.join(root, "etc/debian_version"), "utf8").trim();
+  const failures: string[] = [];
   const cells = [
-    ...[debian, packageVersion(root, "podman")],
+    ...[mustGit("rev-parse", "--short=7", "HEAD"), release(), debian, packageVersion(root, "podman")],
     ...[row.network, row.runtime].map((program) => `${program} ${packageVersion(root, program)}`),
     ...["nft", "dnsmasq", "ulogd"].map((program) => packageVersion(root, program)),
     tree === undefined ? process.versions.node : packageVersion(tree, "nodejs"),
-    ...["e2e", "attacks"].map((project) => runTests(project, row, { tree, debian })),
+    ...["e2e", "attacks"].map((project) => {
+      const { passed, missing } = runTests(project, row, tree);
+      failures.push(...missing);
+      return `${passed} of ${passed + missing.length}`;
+    }),
   ];
-  return `| ${cells.join(" | ")} |`;
+  return { cells: cells.join(" | "), failures };
+}
+
+function mustGit(...args: readonly string[]): string {
+  const { status, stdout } = spawnSync("git", args, { cwd: ROOT, encoding: "utf8" });
+  if (status !== 0) throw new Error("This is no git repository, so the page could not say what was tested.");
+  return stdout.trim();
 }
 
 /** Without what Debian adds to it. */
@@ -101,12 +144,12 @@ function mustRun(script: string, args: readonly string[], env: NodeJS.ProcessEnv
   return stdout.trim();
 }
 
-/** "12 of 12" passed; what did not is told below the table. */
+/** `missing` are those that failed or were skipped. */
 function runTests(
   project: string,
   { network, runtime }: Row,
-  { tree, debian }: { readonly tree: string | undefined; readonly debian: string },
-): string {
+  tree: string | undefined,
+): { readonly passed: number; readonly missing: readonly string[] } {
   const directory = mkdtempSync(path.join(tmpdir(), "terok-shield-matrix-"));
   const file = path.join(directory, "results.json");
   const reporters = ["--reporter=default", "--reporter=./e2e/bin/results-reporter.mjs"];
@@ -121,9 +164,10 @@ function runTests(
       },
     });
     const { passed, failed, skipped } = readResults(file);
-    const missing = [...failed.map(({ name }) => name), ...skipped.map((name) => `${name} (skipped)`)];
-    failures.push(...missing.map((name) => `- Debian ${debian}, ${network}, ${runtime}: ${name}`));
-    return `${passed} of ${passed + missing.length}`;
+    return {
+      passed,
+      missing: [...failed.map(({ name }) => name), ...skipped.map((name) => `${name} (skipped)`)],
+    };
   } finally {
     rmSync(directory, { recursive: true });
   }

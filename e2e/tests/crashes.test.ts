@@ -58,6 +58,7 @@ function write(...files: readonly string[]): string[] {
 
 const LOCK = "flock --exclusive --conflict-exit-code=75 --nonblock 3";
 const LIST = "nft -j list ruleset";
+const LOAD = "nft -f -";
 const LOAD_AND_LIST = `sh -c "$0" -f - && exec "$0" -j list ruleset nft`;
 const BUNDLE = ["state.json", "ruleset.nft", "listing.json", "bundle.json"];
 const BUNDLE_WITH_NAMES = ["state.json", "ruleset.nft", "listing.json", "dns-servers", "bundle.json"];
@@ -112,7 +113,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "deny", options: PLAIN, begins: "open", undo: ["allow", ...PLAIN] },
         points: [
           ...[LOCK, ...write(...BUNDLE_WITH_NAMES), "sync BUNDLE"],
-          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD_AND_LIST, LIST],
+          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD, LOAD_AND_LIST, LIST],
           ...["appendFile audit.jsonl", "appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -134,8 +135,8 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "deny", options: PORTS, begins: "open", undo: ["allow", ...PORTS] },
         points: [
           ...[LOCK, ...write(...BUNDLE_WITH_SCOPES), "sync BUNDLE"],
-          ...["SIGKILL", LIST, LOAD_AND_LIST, LIST, ...write("dns-servers.active")],
-          ...RESTART.filter((point) => point !== END_RESOLVER),
+          ...["SIGKILL", LIST, LOAD_AND_LIST, ...write("dns-servers.active")],
+          ...[...RESTART.filter((point) => point !== END_RESOLVER), LIST],
           ...["appendFile audit.jsonl", "appendFile audit.jsonl", "standard output"],
         ],
       },
@@ -158,7 +159,7 @@ const CAMPAIGNS: readonly Campaign[] = [
         ...{ verb: "up", options: [], begins: "open", undo: ["down", "--for", "1h"] },
         points: [
           ...[LOCK, ...write(...BUNDLE), "sync BUNDLE", "SIGTERM"],
-          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD_AND_LIST],
+          ...[...write("dns-servers.active"), ...RELOAD, LIST, LOAD_AND_LIST, LIST],
           ...["appendFile audit.jsonl", "standard output"],
         ],
       },

@@ -83,17 +83,19 @@ describe("terok-shield run", () => {
     "hands %s on to the container",
     async (signal) => {
       const name = signal.slice(3);
-      const script = `trap 'echo got ${name}; exit 5' ${name}; echo ready; while :; do sleep 0.05; done`;
+      const script = `trap 'echo got ${name}; exit 5' ${name}; read line; echo $line; while :; do sleep 0.05; done`;
       const running = await lab.user.spawn("terok-shield", [
         "run",
         "signals",
         "--",
-        "--rm",
+        ...["--rm", "--interactive"],
         ...lab.imageArgs,
         "sh",
         "-c",
         script,
       ]);
+      // Podman itself dies of a signal that comes before it has attached itself to the container.
+      running.stdin.write("ready\n");
       await running.waitForOutput("ready");
       running.kill(signal);
       expect(await running.finished).toMatchObject({ exitCode: 5, stdout: `ready\ngot ${name}\n` });

@@ -109,7 +109,7 @@ function composeRanges({ entries, decisions, network }: ContainerState, moment: 
   const forItsTime = (destinations: (decision: Decision) => Destination[]) => (decision: Decision) =>
     decision.lease === undefined ? [] : withTimes(destinations(decision), decision.lease, moment);
   return {
-    allow: [...entries.map((entry) => ({ entry })), ...allowed(permanent)].flatMap(opened),
+    allow: [...openedByProfile(entries), ...allowed(permanent).flatMap(opened)],
     deny: denied(permanent).flatMap(closed),
     timed: {
       allow: allowed(temporary).flatMap(forItsTime(opened)),
@@ -119,6 +119,17 @@ function composeRanges({ entries, decisions, network }: ContainerState, moment: 
         .flatMap(forItsTime(closed)),
     },
   };
+}
+
+/** The states that a command goes through have the same entries, and there may be 100 000 of them. */
+const openedByEntries = new WeakMap<ContainerState["entries"], readonly Destination[]>();
+
+function openedByProfile(entries: ContainerState["entries"]): readonly Destination[] {
+  const known = openedByEntries.get(entries);
+  if (known !== undefined) return known;
+  const opened = entries.flatMap((entry) => destinationsOf(entry, []));
+  openedByEntries.set(entries, opened);
+  return opened;
 }
 
 function destinationsOf(entry: AllowlistEntry, spared: readonly IpRange[]): Destination[] {

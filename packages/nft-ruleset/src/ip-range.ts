@@ -11,7 +11,9 @@ export interface IpRange {
 const BITS = { 4: 32, 6: 128 } as const;
 /** The first 96 bits of `::ffff:0:0/96`. */
 const MAPPED = 0xffffn;
-const DECIMAL_OCTET = /^(?:0|[1-9]\d{0,2})$/;
+const PREFIX_LENGTH = /^(?:0|[1-9]\d{0,2})$/;
+const OCTET = "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const IPV4 = new RegExp(`^${OCTET}\\.${OCTET}\\.${OCTET}\\.${OCTET}$`);
 const HEX_GROUP = /^[0-9a-f]{1,4}$/i;
 
 /**
@@ -148,7 +150,8 @@ export function parseListedElement(element: unknown): IpRange | undefined {
 /** A listing tells the family by the set's type, so a mapped address there stays IPv6. */
 function listedRange(first: unknown, last: unknown): IpRange | undefined {
   if (typeof first !== "string" || typeof last !== "string") return undefined;
-  const [from, to] = [parseAddress(first), parseAddress(last)];
+  const from = parseAddress(first);
+  const to = last === first ? from : parseAddress(last);
   if (from === undefined || from.family !== to?.family || from.value > to.value) return undefined;
   return makeRange(from.family, from.value, to.value);
 }
@@ -170,13 +173,14 @@ function endsBefore(hole: IpRange | undefined, range: IpRange): boolean {
 }
 
 function prefixLength({ family, first, last }: IpRange): number | undefined {
+  if (first === last) return BITS[family];
   const size = last - first + 1n;
   if ((size & (size - 1n)) !== 0n || first % size !== 0n) return undefined;
   return BITS[family] - (size.toString(2).length - 1);
 }
 
 function parsePrefixLength(text: string, bits: number): number | undefined {
-  if (!DECIMAL_OCTET.test(text)) return undefined;
+  if (!PREFIX_LENGTH.test(text)) return undefined;
   const length = Number(text);
   return length <= bits ? length : undefined;
 }
@@ -188,11 +192,10 @@ function parseAddress(text: string): { family: 4 | 6; value: bigint } | undefine
 }
 
 function parseIpv4(text: string): bigint | undefined {
-  const octets = text.split(".");
-  if (octets.length !== 4 || !octets.every((octet) => DECIMAL_OCTET.test(octet) && Number(octet) <= 255)) {
-    return undefined;
-  }
-  return octets.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n);
+  const octets = IPV4.exec(text)?.slice(1);
+  return octets === undefined
+    ? undefined
+    : BigInt(octets.reduce((value, octet) => value * 256 + Number(octet), 0));
 }
 
 function parseIpv6(text: string): bigint | undefined {
@@ -232,7 +235,8 @@ function renderAddress({ family }: IpRange, value: bigint): string {
 }
 
 function renderIpv4(value: bigint): string {
-  return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join(".");
+  const bits = Number(value);
+  return `${bits >>> 24}.${(bits >>> 16) & 0xff}.${(bits >>> 8) & 0xff}.${bits & 0xff}`;
 }
 
 /** As inet_ntop(3) of glibc writes it, since that is what nft lists (RFC 5952 but for embedded IPv4). */

@@ -219,7 +219,8 @@ function withoutState(kind: string, body: ListedObject): object {
   const stable = Object.fromEntries(Object.entries(body).filter(([key]) => !state.includes(key)));
   if (kind !== "set") return stable;
   const { flags, elem } = body;
-  if (!Array.isArray(flags) || !flags.includes("timeout")) return { ...stable, elem: mergeElements(elem) };
+  if (!Array.isArray(flags)) return stable;
+  if (!flags.includes("timeout")) return { ...stable, elem: mergeElements(elem) };
   // nft before 1.1 does not list the flag `dynamic`.
   return { ...stable, elem: undefined, flags: flags.filter((flag) => flag !== "dynamic") };
 }

@@ -17,7 +17,8 @@ export interface ChangeOptions {
 /**
  * Renders the `nft -f` transactions that take the kernel from one policy and mode to another, both seen at the same
  * instant. At no moment is anything open that neither opens, or closed that both open. The first fails as a whole when
- * the kernel is at another revision than `before`; it is the only one unless more differs than a transaction can hold.
+ * the kernel is at another revision than `before`; it is the only one unless addresses are forgotten, or more differs than
+ * a transaction can hold.
  * @param live what the kernel holds; not needed unless `needsLiveSets` says so
  */
 export function renderPolicyChange(

@@ -57,6 +57,14 @@ describe("parseDigAnswers", () => {
     ["a record type that every object has", ["a.test. 1 IN constructor 198.18.0.7"], []],
     ["more after the address", ["a.test. 1 IN A 198.18.0.7 198.18.0.8"], []],
     ["no time to live", ["a.test. IN A 198.18.0.7", "a.test. x IN A 198.18.0.7"], []],
+    ["half a time to live", ["a.test. 1h IN A 198.18.0.7", "a.test. h1 IN A 198.18.0.8"], []],
+    [
+      "a record that names another but is no alias",
+      ["a.test. 1 IN NS b.test.", "b.test. 1 IN A 198.18.0.7"],
+      [],
+    ],
+    ["no value", ["a.test. 1 IN A", "a.test. 1 IN", "a.test."], []],
+    ["a record with space around it", ["  a.test. 1 IN A 198.18.0.7  "], ["198.18.0.7"]],
   ])("%s", (_, lines, addresses) => {
     expect(parseDigAnswers(`${HEADER}\n${lines.join("\n")}\n`, "a.test")).toEqual({
       status: "NOERROR",
@@ -70,6 +78,7 @@ describe("parseDigAnswers", () => {
     [";; communications error to 127.0.0.1#53: timed out\n;; no servers could be reached\n", undefined],
     ["", undefined],
     [HEADER.replace("NOERROR", "\u001b[31m"), undefined],
+    [HEADER.replace(";; ->>", "a.test. ;; ->>"), undefined],
   ])("reads the status of %j", (output, status) => {
     expect(parseDigAnswers(output, "a.test")).toEqual({
       addresses: [],

@@ -22,6 +22,7 @@ describe("parseDnsmasqVersion", () => {
     ["2.91rc5", [2, 91]],
     ["2.87test8", [2, 87]],
     ["3.0", [3, 0]],
+    ["10.1", [10, 1]],
     ["2.100-1+deb14u1", [2, 100]],
   ])("reads version %s", (text, version) => {
     expect(parseDnsmasqVersion(DEBIAN_12.replace("2.90", text)).version).toEqual(version);
@@ -33,6 +34,8 @@ describe("parseDnsmasqVersion", () => {
     [DEBIAN_12.replace("2.90", "UNKNOWN"), "no number"],
     [DEBIAN_12.replace("2.90", "2"), "no minor number"],
     [DEBIAN_12.replace("2.90", "2.90.1"), "three numbers"],
+    [DEBIAN_12.replace("Dnsmasq version", "Not Dnsmasq version"), "another program's version"],
+    [DEBIAN_12.replace("Compile time", "Other Compile time"), "other options"],
     [DEBIAN_12.replace("Compile time options", "Options"), "no options"],
     [DEBIAN_12.replace("nftset", "nftset;id"), "a stray character among the options"],
   ])("refuses %j: %s", (output) => {

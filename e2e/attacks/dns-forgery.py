@@ -5,7 +5,7 @@ that the question can have, to the port that /proc shows. The address in it is a
 import select
 
 ZONE, FORGED = sys.argv[1:]
-UPSTREAM, OWN = "10.0.2.3", own_address()
+OWN = own_address()
 
 
 def question(name):

@@ -15,7 +15,7 @@ step("a global group", lambda: udp("ff0e::1", 9000))
 def join(group):
     """The kernel reports that to the network by itself."""
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as member:
-        request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=I", socket.if_nametoindex("tap0"))
+        request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("=I", socket.if_nametoindex(DEVICE))
         member.setsockopt(41, socket.IPV6_JOIN_GROUP, request)
         return "done"
 

@@ -91,7 +91,7 @@ function createProgram(): Command {
         container,
         ...profilesOf(options),
         published: options.publish ?? [],
-        trustedMounts: await resolveTrusted(options.trustMount ?? []),
+        trustedMounts: resolveTrusted(options.trustMount ?? []),
       });
       const format = options.json === true ? "json" : options.format;
       if (format === "quadlet" || format === "compose") {

@@ -41,6 +41,8 @@ export interface ShieldedNamespace {
   readonly effects: string[];
   /** Called before each of them; throws to make it fail. */
   onEffect: (effect: string) => void;
+  /** Called before the kernel's rules are listed. */
+  onLook: () => Promise<void> | void;
   nft(...args: string[]): Promise<string>;
   load(transaction: string): Promise<void>;
   /** Asks the container's resolver; gives "REFUSED" and the like, or the addresses. */
@@ -81,7 +83,7 @@ export async function startShieldedNamespace(
     facts: { ...FULL_MACHINE, programs },
   });
   const effects: string[] = [];
-  const shielded = { onEffect: (_effect: string) => {} };
+  const shielded: Pick<ShieldedNamespace, "onEffect" | "onLook"> = { onEffect: () => {}, onLook: () => {} };
   const host: Host = {
     ...base,
     places: { ...base.places, hookEntrypoint: fileURLToPath(HOOK) },
@@ -89,7 +91,9 @@ export async function startShieldedNamespace(
     moment: readMoment,
     runCommand: async (command) => {
       const effect = nameEffect(command);
-      if (effect !== "look") {
+      if (effect === "look") {
+        await shielded.onLook();
+      } else {
         effects.push(effect);
         shielded.onEffect(effect);
       }
@@ -106,7 +110,7 @@ export async function startShieldedNamespace(
   };
   for (const part of readFileSync(`${bundle}/ruleset.nft`, "utf8").split(NEXT_TRANSACTION)) await load(part);
   const container = parseContainerName("web");
-  const state = await readContainerState(host, container);
+  const state = readContainerState(host, container);
   await withBundleLock(bundle, (lock) =>
     applyToResolver({ host, bundle, record, lock }, { state, moment: host.moment(), restart: true, ask: [] }),
   );

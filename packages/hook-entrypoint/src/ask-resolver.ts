@@ -11,7 +11,8 @@ const RESOLVER = { address: "127.0.0.1", port: 53 };
 /** dnsmasq takes a moment to be there, and another to read its servers again. */
 const PROOF_DEADLINE_MILLISECONDS = 5_000;
 const PROOF_RETRY_MILLISECONDS = 2;
-const RETRY_MILLISECONDS = 25;
+/** dnsmasq has its port by then, so this is for what is lost under load. */
+const RETRY_MILLISECONDS = 500;
 /** For names that their owner wants to know more about: an upstream that is slow must not keep him. */
 const ASK_DEADLINE_MILLISECONDS = 2_000;
 const ASK_RETRY_MILLISECONDS = 700;

@@ -85,14 +85,20 @@ function deviceFaults({ linux }: ContainerSpec): string[] {
     .map(({ path }) => `the device ${JSON.stringify(path)} carries packets past the shield`);
 }
 
-function mountFaults({ root, mounts = [] }: ContainerSpec, check: SpecCheck): string[] {
+/** Mounts are judged by where they are in their file system. */
+interface MountCheck extends SpecCheck {
+  readonly locate: (path: string) => Location;
+}
+
+function mountFaults({ root, mounts = [] }: ContainerSpec, specCheck: SpecCheck): string[] {
+  const check = { ...specCheck, locate: locateOnce(specCheck.hostMounts) };
   const rootTree = { source: root?.path ?? "/", writable: true, recursive: false };
   const trees = mounts.filter((mount) => !isReadOnlySysfs(mount)).flatMap(findShownTrees);
   return [...trees, rootTree].flatMap((tree) => {
     const source = tree.source.startsWith("/") ? check.realPath(tree.source) : undefined;
     if (source === undefined) return [`the mount source ${JSON.stringify(tree.source)} does not exist`];
     if (check.manifest.trustedMounts.includes(source)) return [];
-    const layer = tree === rootTree ? findLayer(source, check.hostMounts) : undefined;
+    const layer = tree === rootTree ? findLayer(source, check) : undefined;
     const isOwn = layer !== undefined || isPodmansOwn(source, check.containerId);
     const fault =
       findTreeFault({ source: layer ?? source, writable: tree.writable, isOwn }, check) ??
@@ -138,10 +144,10 @@ function isPodmansOwn(source: string, containerId: string): boolean {
  * The place in podman's storage of a container's root. With a user namespace, podman 5 mounts the root where that
  * may reach it, and names only this other place.
  */
-function findLayer(root: string, hostMounts: readonly MountPoint[]): string | undefined {
-  const shown = locate(root, hostMounts);
+function findLayer(root: string, { hostMounts, locate }: MountCheck): string | undefined {
+  const shown = locate(root);
   const isSame = (path: string) => {
-    const { device, path: inside } = locate(path, hostMounts);
+    const { device, path: inside } = locate(path);
     return device === shown.device && inside === shown.path;
   };
   const elsewhere = hostMounts
@@ -151,7 +157,7 @@ function findLayer(root: string, hostMounts: readonly MountPoint[]): string | un
 }
 
 /** `ro` does not reach the file systems that are mounted below a recursive bind. */
-function findFaultBelow(source: string, check: SpecCheck): string | undefined {
+function findFaultBelow(source: string, check: MountCheck): string | undefined {
   for (const { path, writable } of check.hostMounts) {
     if (path === source || !contains(source, path)) continue;
     const fault = findTreeFault(
@@ -172,15 +178,15 @@ interface JudgedTree {
   readonly isOwn: boolean;
 }
 
-function findTreeFault(tree: JudgedTree, { manifest, hostMounts, isSocket }: SpecCheck): string | undefined {
-  if (KERNEL_FILE_SYSTEMS.includes(locate(tree.source, hostMounts).type)) return KERNEL_FAULT;
-  return judgeMount(tree, manifest.protectedPaths, isSocket, (path) => isTouched(path, tree, hostMounts));
+function findTreeFault(tree: JudgedTree, { manifest, locate, isSocket }: MountCheck): string | undefined {
+  if (KERNEL_FILE_SYSTEMS.includes(locate(tree.source).type)) return KERNEL_FAULT;
+  return judgeMount(tree, manifest.protectedPaths, isSocket, (path) => isTouched(path, tree, locate));
 }
 
 /** A volume may be a bind mount in disguise, so paths are also compared by where they are in their file system. */
-function isTouched(path: string, { source, isOwn }: JudgedTree, hostMounts: readonly MountPoint[]): boolean {
+function isTouched(path: string, { source, isOwn }: JudgedTree, locate: MountCheck["locate"]): boolean {
   if (contains(source, path)) return true;
-  const [shown, other] = [locate(source, hostMounts), locate(path, hostMounts)];
+  const [shown, other] = [locate(source), locate(path)];
   const isSameDevice = shown.device === other.device;
   if (contains(path, source)) {
     const isWhereItSeems = shown.path === join(other.path, source.slice(path.length));
@@ -194,6 +200,16 @@ interface Location {
   /** Inside the file system. */
   readonly path: string;
   readonly type: string;
+}
+
+/** The same paths are compared with each mount, and a host may have many mounts. */
+function locateOnce(hostMounts: readonly MountPoint[]): MountCheck["locate"] {
+  const known = new Map<string, Location>();
+  return (path) => {
+    const location = known.get(path) ?? locate(path, hostMounts);
+    known.set(path, location);
+    return location;
+  };
 }
 
 function locate(path: string, hostMounts: readonly MountPoint[]): Location {

@@ -11,8 +11,8 @@ import { parseMountInfo } from "./mount-points.ts";
 import { findForeignProcess, namespaceInode, readStartTime } from "./network-namespace.ts";
 import type { OciState } from "./oci-state.ts";
 import { type ContainerSpec, parseContainerSpec } from "./parse-container-spec.ts";
-import { startResolver } from "./resolver.ts";
-import { runProgram } from "./run-program.ts";
+import { followPolicy, startResolver, takeProbesOut } from "./resolver.ts";
+import { allEnded, runProgram } from "./run-program.ts";
 import { isRunning, readRuntimeRecord, writeRuntimeRecord } from "./runtime-record.ts";
 import { ShieldRefusal } from "./shield-refusal.ts";
 
@@ -32,13 +32,9 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
   checkNotInUse(state, bundle);
   try {
     endHelpers(bundle.directory);
-    for (const transaction of bundle.read("ruleset").split(NEXT_TRANSACTION)) {
-      runProgram(bundle.manifest.programs.nft, ["-f", "-"], transaction);
-    }
-    await startResolver(bundle);
-    startPacketReader(bundle);
-    startLogKeeper(bundle);
-    checkListing(bundle);
+    await startAll(bundle);
+    const probesOut = takeProbesOut(bundle);
+    await allEnded([probesOut, followPolicy(bundle).then(() => checkListing(bundle, probesOut))]);
     const hostsFile = addHosts(bundle, spec, state.id);
     writeRuntimeRecord(bundle.directory, {
       containerId: state.id,
@@ -48,6 +44,7 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
       ownerPid: findMonitor(),
       ...(hostsFile === undefined ? {} : { hostsFile }),
     });
+    startLogKeeper(bundle);
     // Whoever changes the policy from here on finds the record, and so changes the kernel's rules, too.
     if (bundle.isReplaced()) throw new ShieldRefusal("its policy changed during the start. Start it again");
     if (state.annotations[ANNOTATION.auditEnabled] === "true") {
@@ -62,6 +59,30 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
   } catch (cause) {
     endHelpers(bundle.directory);
     throw cause;
+  }
+}
+
+/** Side by side, since the container waits for it, and none of its processes runs yet. */
+async function startAll(bundle: Bundle): Promise<void> {
+  const loaded = loadRuleset(bundle);
+  // To load the rules takes longest, so it shares the processors with as little as may be.
+  const reading = loaded.then(() => startPacketReader(bundle));
+  await allEnded([loaded, startResolver(bundle, loaded), reading]);
+}
+
+/** The ruleset makes its table, and so fails where another hook of the same start has: that table has to go first. */
+async function loadRuleset(bundle: Bundle): Promise<void> {
+  const { nft } = bundle.manifest.programs;
+  const { family, name } = bundle.manifest.table;
+  const transactions = bundle.read("ruleset").split(NEXT_TRANSACTION);
+  const load = async () => {
+    for (const transaction of transactions) await runProgram(nft, ["-f", "-"], transaction);
+  };
+  try {
+    await load();
+  } catch (cause) {
+    await runProgram(nft, ["delete", "table", family, name]).catch(() => Promise.reject(cause));
+    await load();
   }
 }
 
@@ -143,16 +164,22 @@ function networkInode(pid: number): number {
   return inode;
 }
 
-/** Judged by what the kernel lists, since an empty ruleset loads without complaint. */
-function checkListing(bundle: Bundle): void {
+/** An nft that has deleted something ends long after the kernel has, so what is listed too early is listed again. */
+async function checkListing(bundle: Bundle, settled: Promise<void>): Promise<void> {
+  if ((await findListingFault(bundle)) === undefined) return;
+  await settled;
+  const fault = await findListingFault(bundle);
+  if (fault !== undefined) throw new ShieldRefusal(`the kernel's rules are not what was loaded, at ${fault}`);
+}
+
+/** Judged by what the kernel lists, since an empty ruleset loads without complaint. @returns where they differ */
+async function findListingFault(bundle: Bundle): Promise<string | undefined> {
   const expected = sortLines(JSON.parse(bundle.read("listing")) as string[]);
-  const actual = canonicalListing(runProgram(bundle.manifest.programs.nft, ["-j", "list", "ruleset"]));
+  const actual = canonicalListing(await runProgram(bundle.manifest.programs.nft, ["-j", "list", "ruleset"]));
   const fault = expected.findIndex((line, index) => line !== actual[index]);
-  if (expected.length === 0 || fault >= 0 || actual.length !== expected.length) {
-    const line = actual[fault < 0 ? expected.length : fault];
-    const place = line?.slice(0, MAX_SHOWN_LENGTH) ?? "their end";
-    throw new ShieldRefusal(`the kernel's rules are not what was loaded, at ${place}`);
-  }
+  if (expected.length > 0 && fault < 0 && actual.length === expected.length) return undefined;
+  const line = actual[fault < 0 ? expected.length : fault];
+  return line?.slice(0, MAX_SHOWN_LENGTH) ?? "their end";
 }
 
 /** The names of a static tier, in the file that podman mounts over /etc/hosts. */

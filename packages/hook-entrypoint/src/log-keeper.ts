@@ -91,11 +91,11 @@ export function startLogKeeper({ directory, manifest }: Bundle): void {
 }
 
 /** Without ulogd the kernel's counters still count; its failure never opens anything, so it is no reason to refuse. */
-export function startPacketReader(bundle: Bundle): void {
+export async function startPacketReader(bundle: Bundle): Promise<void> {
   const { ulogd } = bundle.manifest.programs;
   if (ulogd === undefined) return;
   bundle.read("ulogdConf");
-  runLimited(ulogd, [
+  await runLimited(ulogd, [
     "--daemon",
     `--configfile=${bundle.path("ulogdConf")}`,
     `--pidfile=${bundle.path("ulogdPid")}`,
@@ -106,9 +106,9 @@ export function startPacketReader(bundle: Bundle): void {
  * Starts what is missing of that beside a running container, in its network namespace.
  * @throws ShieldRefusal when this is not its network namespace, or ulogd does not start.
  */
-export function reviveLogs(directory: string): void {
+export async function reviveLogs(directory: string): Promise<void> {
   const bundle = openBundle(directory);
   checkIsInside(bundle);
   if (findHelpers(directory, ["keeper"]).length === 0) startLogKeeper(bundle);
-  if (findHelpers(directory, ["ulogd"]).length === 0) startPacketReader(bundle);
+  if (findHelpers(directory, ["ulogd"]).length === 0) await startPacketReader(bundle);
 }

@@ -413,7 +413,7 @@ describe.skipIf(!isRoot)("in a container's network namespace the hook", () => {
     [
       "no nft",
       () => writeFiles({ programs: { nft: "/nowhere/nft" } }),
-      "/nowhere/nft could not be run: spawnSync /nowhere/nft ENOENT",
+      "/nowhere/nft could not be run: spawn /nowhere/nft ENOENT",
     ],
     [
       "an nft that fails",

@@ -47,7 +47,7 @@ async function runStage(): Promise<string> {
     case ASK_STAGE:
       return `${JSON.stringify(await askResolver(requireDirectory(), parseResolverRequest(input)))}\n`;
     case "reviveLogs":
-      reviveLogs(requireDirectory());
+      await reviveLogs(requireDirectory());
       return "";
     default:
       throw new ShieldRefusal(`${JSON.stringify(stage)} is not a stage`);
@@ -62,7 +62,7 @@ function requireDirectory(): string {
 async function shield(state: OciState): Promise<string> {
   const directory = givenDirectory ?? readAnnotatedDirectory(state);
   if (isInContainerNetwork(state)) await createRuntime(state, directory);
-  else enterContainerNetwork(state, directory);
+  else await enterContainerNetwork(state, directory);
   return `${HOOK_DONE}${state.pid}`;
 }
 
@@ -111,11 +111,11 @@ function isInContainerNetwork({ pid }: OciState): boolean {
 }
 
 /** Node cannot change its namespace, so it starts itself again in the container's. */
-function enterContainerNetwork(state: OciState, directory: string): void {
+async function enterContainerNetwork(state: OciState, directory: string): Promise<void> {
   if (state.pid === undefined) throw new ShieldRefusal("the OCI state names no process");
   const { nsenter } = openBundle(directory).manifest.programs;
   const self = [process.execPath, ...process.argv.slice(1)];
-  const said = runProgram(nsenter, [`--target=${state.pid}`, "--net", "--", ...self], input);
+  const said = await runProgram(nsenter, [`--target=${state.pid}`, "--net", "--", ...self], input);
   if (said !== `${HOOK_DONE}${state.pid}`)
     throw new ShieldRefusal("the hook did not run in the container's network namespace");
 }

@@ -27,8 +27,7 @@ import { findMarker, MARKER_ZONE, renderMarker } from "./marker.ts";
 import { BUNDLE, CONTAINER_ID, standInSpec } from "./stand-in-spec.ts";
 
 const SETS = ["dns_v4", "dns_v6", "dns_1_v4", "dns_1_v6"];
-const RULESET = `table inet terok_shield
-delete table inet terok_shield
+const RULESET = `create table inet terok_shield
 table inet terok_shield {
 ${SETS.map((set) => `set ${set} { type ip${set.at(-1)}_addr; flags timeout; timeout 30m; }`)
   .join("\n")

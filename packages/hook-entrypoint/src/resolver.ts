@@ -33,11 +33,11 @@ const NO_ERROR = 0;
 const REFUSED = 5;
 
 /**
- * Starts the container's dnsmasq in this network namespace and proves that it works before the container runs:
- * a name that only this check knows is asked for, its answer has to arrive in both sets; then the name is
- * taken away again, and what no policy names has to be refused.
+ * Starts the container's dnsmasq in this network namespace and asks it, before the container runs, for a name that only
+ * this check knows: its answers go into both sets, from which `takeProbesOut` takes them.
+ * @param rulesLoaded the sets are there from then on
  */
-export async function startResolver(bundle: Bundle): Promise<void> {
+export async function startResolver(bundle: Bundle, rulesLoaded: Promise<void>): Promise<void> {
   if (bundle.manifest.dns.tier !== "dnsmasq") return;
   const servers = bundle.read("dnsServers");
   const probeName = `${randomName()}.${MARKER_ZONE}`;
@@ -48,11 +48,21 @@ export async function startResolver(bundle: Bundle): Promise<void> {
       `${servers}server=/${probeName}/127.0.0.1#${upstream.address().port}\n`,
     );
     putLogsAside(bundle);
-    startDnsmasq(bundle);
-    await checkSetsFill(bundle, probeName);
+    await startDnsmasq(bundle);
+    await rulesLoaded;
+    await askProbes(probeName);
   } finally {
     upstream.close();
   }
+}
+
+/**
+ * Takes the name of the check away from dnsmasq again, and proves that it follows its names: what no policy names has to
+ * be refused.
+ */
+export async function followPolicy(bundle: Bundle): Promise<void> {
+  if (bundle.manifest.dns.tier !== "dnsmasq") return;
+  const servers = bundle.read("dnsServers");
   const marker = renderMarker(readRevision(bundle), randomName());
   replaceFile(bundle.path("activeDnsServers"), servers + renderMarkerLine(marker));
   signalReload(bundle);
@@ -87,7 +97,7 @@ export async function changeResolver(
     throw new ShieldRefusal(`the bundle ${directory} has no resolver`);
   readMarkedServers(bundle);
   if (stage === "restartResolver") {
-    restartDnsmasq(bundle);
+    await restartDnsmasq(bundle);
   } else {
     checkConfiguration(bundle);
     signalReload(bundle);
@@ -121,19 +131,19 @@ export function parseResolverRequest(text: string): ResolverRequest {
 }
 
 /** Queries of the moment in between are lost, so what could fail fails before the old one ends. */
-function restartDnsmasq(bundle: Bundle): void {
+async function restartDnsmasq(bundle: Bundle): Promise<void> {
   bundle.read("dnsmasqConf");
-  runProgram(dnsmasqOf(bundle), ["--test", `--conf-file=${bundle.path("dnsmasqConf")}`]);
+  await runProgram(dnsmasqOf(bundle), ["--test", `--conf-file=${bundle.path("dnsmasqConf")}`]);
   endHelpers(bundle.directory, ["dnsmasq"]);
-  startDnsmasq(bundle);
+  await startDnsmasq(bundle);
 }
 
 /** Returns when it has its port and its pid file. */
-function startDnsmasq(bundle: Bundle): void {
+async function startDnsmasq(bundle: Bundle): Promise<void> {
   bundle.read("dnsmasqConf");
   rmSync(bundle.path("confirmedDnsServers"), { force: true });
   rmSync(bundle.path("dnsmasqPid"), { force: true });
-  runLimited(bundle.manifest.programs.setpriv, [
+  await runLimited(bundle.manifest.programs.setpriv, [
     `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(",")}`,
     "--inh-caps=-all",
     dnsmasqOf(bundle),
@@ -183,15 +193,17 @@ function readMarkedServers(bundle: Bundle): { readonly servers: Buffer; readonly
   return { servers, marker };
 }
 
-async function checkSetsFill({ manifest }: Bundle, probeName: string): Promise<void> {
+async function askProbes(name: string): Promise<void> {
+  const wasAnswered = (response: Response) => response.responseCode === NO_ERROR && response.answers === 1;
+  await Promise.all([awaitResponse(name, "A", wasAnswered), awaitResponse(name, "AAAA", wasAnswered)]);
+}
+
+/** Deleting what is not there fails, so this is the check that the sets were filled, and the clean-up in one. */
+export async function takeProbesOut({ manifest }: Bundle): Promise<void> {
   if (manifest.dns.tier !== "dnsmasq") return;
   const table = `${manifest.table.family} ${manifest.table.name}`;
   const { v4, v6 } = manifest.dns.learnedSets;
-  const wasAnswered = (response: Response) => response.responseCode === NO_ERROR && response.answers === 1;
-  await awaitResponse(probeName, "A", wasAnswered);
-  await awaitResponse(probeName, "AAAA", wasAnswered);
-  // Deleting what is not there fails, so this is the check and the clean-up in one.
-  runProgram(
+  await runProgram(
     manifest.programs.nft,
     ["-f", "-"],
     `delete element ${table} ${v4} { ${PROBE_ELEMENTS.v4} }\ndelete element ${table} ${v6} { ${PROBE_ELEMENTS.v6} }\n`,

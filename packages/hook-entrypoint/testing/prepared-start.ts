@@ -6,8 +6,7 @@ import { BUNDLE, CONTAINER_ID, type StandInSpec, standInSpec } from "../src/stan
 import { enterNetwork, type Outcome, writeBundle } from "./hook-lab.ts";
 
 /** Of a bundle of a static tier. */
-export const RULESET = `table inet terok_shield
-delete table inet terok_shield
+export const RULESET = `create table inet terok_shield
 table inet terok_shield {
   chain output { type filter hook output priority 0; policy drop; }
 }

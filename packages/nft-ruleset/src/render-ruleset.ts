@@ -38,10 +38,10 @@ export function renderRuleset(policy: EgressPolicy, mode: ShieldMode): string {
 /**
  * Renders the same table for a container that has not started, as the `nft -f` transactions that it takes. If there is
  * more than one, the first lets nothing through, the next fill the sets, the last enters `mode`: whichever
- * fails, nothing is open that policy closes.
+ * fails, nothing is open that policy closes. The first fails where the table is there.
  */
 export function renderRulesetInParts(policy: EgressPolicy, mode: ShieldMode): string[] {
-  return renderLoad(REPLACE, { policy, mode }, NOTHING_LIVE);
+  return renderLoad(CREATE, { policy, mode }, NOTHING_LIVE);
 }
 
 /**
@@ -54,6 +54,8 @@ export function renderRepair(policy: EgressPolicy, mode: ShieldMode, keep: KeptS
 
 /** `delete` fails on a missing table, so declare it first. */
 const REPLACE = [`table ${NAME}`, `delete table ${NAME}`];
+/** An nft that deletes anything, if only what it declared itself, waits for the kernel to dispose of it: 10 of 15 ms. */
+const CREATE = [`create table ${NAME}`];
 
 /**
  * The table anew below a container that runs. The kernel makes new rules visible an instant before the elements of new

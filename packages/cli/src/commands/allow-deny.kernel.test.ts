@@ -1,5 +1,4 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { canHoldNamespaces, findHelper, startShieldedNamespace } from "../../testing/shielded-namespace.ts";
 import type { Host } from "../host/host.ts";
@@ -166,31 +165,36 @@ describe.skipIf(!canHoldNamespaces)("in a running container", () => {
       const LATE = "add element inet terok_shield dns_v4 { 198.18.0.10 }";
 
       test("is forgotten once more, with whatever flowed to it meanwhile", async () => {
-        const { host, bundle, load, lookUp, elements } = await startShieldedNamespace(["good.test"]);
+        const shield = await startShieldedNamespace(["good.test"]);
+        const { host, bundle, effects, load, lookUp, elements } = shield;
         await lookUp("good.test");
-        const generation = () => JSON.parse(readFileSync(`${bundle}/state.json`, "utf8")).flowGeneration;
-        const late = (async () => {
-          while (generation() < 2) await Promise.all([load(LATE), setTimeout(1)]);
-        })();
+        let isOver = false;
+        shield.onLook = async () => {
+          if (isOver || !effects.includes("kernel")) return;
+          isOver = true;
+          await load(LATE);
+        };
         await deny(host, { container: WEB, targets: ["good.test"] });
-        await late;
-        expect(generation()).toBeGreaterThanOrEqual(2);
+        expect(isOver).toBe(true);
+        expect(JSON.parse(readFileSync(`${bundle}/state.json`, "utf8")).flowGeneration).toBe(2);
         expect(await elements("dns_v4")).toEqual([]);
         expect(await readStatus(host, WEB)).toMatchObject({ status: UP });
       });
 
-      test("is closed with an error when they never end", async () => {
-        const { host, load, lookUp } = await startShieldedNamespace(["good.test"]);
+      test("is closed with an error when they never end, and the log says what is in force", async () => {
+        const shield = await startShieldedNamespace(["good.test"]);
+        const { host, bundle, effects, load, lookUp } = shield;
         await lookUp("good.test");
-        let isOver = false;
-        const late = (async () => {
-          while (!isOver) await Promise.all([load(LATE), setTimeout(1)]);
-        })();
+        shield.onLook = async () => {
+          if (effects.includes("kernel")) await load(LATE);
+        };
         await expect(deny(host, { container: WEB, targets: ["good.test"] })).rejects.toThrow(
           "In force, but answers to old queries keep coming. Close everything: terok-shield block web",
         );
-        isOver = true;
-        await late;
+        const log = readFileSync(`${bundle}/audit.jsonl`, "utf8").trim().split("\n");
+        expect(log.map((line) => JSON.parse(line))).toContainEqual(
+          expect.objectContaining({ action: "denied", target: "good.test" }),
+        );
       });
     });
 

@@ -178,7 +178,7 @@ async function resolveStatically(
   readonly resolved: ReadonlyMap<string, readonly string[]>;
   readonly unresolved: readonly { readonly name: string; readonly reason: string }[];
 }> {
-  const tier = names.length === 0 ? "dnsmasq" : (await readContainerState(host, container)).tier;
+  const tier = names.length === 0 ? "dnsmasq" : readContainerState(host, container).tier;
   if (tier === "dnsmasq") return { resolved: new Map(), unresolved: [] };
   const { resolveEntries } = await import("./resolve-entries.ts");
   return resolveEntries(host, names, { tier, renew: false });

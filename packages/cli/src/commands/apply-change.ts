@@ -108,7 +108,7 @@ export async function applyChange<Result>(
 ): Promise<Applied<Result>> {
   const bundle = bundleDirectory(host.places, container);
   // A container that is unknown has nothing to be locked; reading its state says what to do about it.
-  if ((await resolvePath(bundle)) === undefined) await readContainerState(host, container);
+  if (resolvePath(bundle) === undefined) readContainerState(host, container);
   return withBundleLock(bundle, (lock) => applyLocked({ host, container, bundle, lock }, change));
 }
 
@@ -121,9 +121,9 @@ interface LockedBundle {
 
 async function applyLocked<Result>(locked: LockedBundle, change: Change<Result>): Promise<Applied<Result>> {
   const { host, container, bundle } = locked;
-  const recorded = await readContainerState(host, container);
+  const recorded = readContainerState(host, container);
   const moment = host.moment();
-  const found = await findContainerRun(bundle, container);
+  const found = findContainerRun(bundle, container);
   refuseForeign(found, container);
   const run = found.kind === "running" ? runIdOf(found.record) : undefined;
   const present = withoutExpired(recorded, moment, run);
@@ -140,11 +140,10 @@ async function applyLocked<Result>(locked: LockedBundle, change: Change<Result>)
     };
   }
   const settled = settle(recorded, decided.state);
-  const diskFault = await writeBundle(locked, settled, moment);
+  const { state, diskFault } = await writeBundle(locked, settled, moment);
   if (diskFault !== undefined && !decided.narrows) throw diskFault;
-  const state = diskFault === undefined ? settled : { ...settled, revision: unkeptRevision(settled) };
   // A start that began before we wrote may have come to its end: its hook then loaded what was there, or saw us and refused.
-  const running = found.kind === "running" ? found : await findContainerRun(bundle, container);
+  const running = found.kind === "running" ? found : findContainerRun(bundle, container);
   if (diskFault !== undefined && running.kind === "running" && state.mode.kind !== "block") {
     await refuseToDropUnkept(locked, running, recorded, diskFault);
   }
@@ -158,17 +157,22 @@ async function applyLocked<Result>(locked: LockedBundle, change: Change<Result>)
           ...(change.repair === true || found.kind !== "running" ? { repair: ASKED_FOR } : {}),
         })
       : NOT_RUNNING;
-  const anewFault =
+  const anew: Anew =
     running.kind === "running" && outcome.isLate
       ? await judgeAllAnew(locked, running, { state, moment })
-      : undefined;
+      : { isLate: false };
   const { answers, forgotten } = outcome.kernel;
   const { addresses } = outcome.resolver;
   const seen: Seen = { isRunning: running.kind === "running", state, moment, addresses, answers, forgotten };
   const notes = describeOutcome(outcome);
   const drafts = [...describeEnded(recorded, present), ...decided.audit(seen)];
   const auditNotes = await audit(locked, state, drafts, notes);
-  refuseHalfDone(container, diskFault ?? anewFault, seen.isRunning, outcome.resolver);
+  refuseHalfDone(container, {
+    isRunning: seen.isRunning,
+    isLate: anew.isLate,
+    diskFault: diskFault ?? anew.diskFault,
+    resolverFault: outcome.resolver.fault,
+  });
   return { ...seen, result: decided.result, notes: [...notes, ...auditNotes] };
 }
 
@@ -223,22 +227,28 @@ async function refuseToDropUnkept(
   );
 }
 
-/** @returns why not; then nothing on disk has changed. */
+interface Written {
+  /** What to enforce. */
+  readonly state: ContainerState;
+  /** Why it is not on disk; then nothing there has changed. */
+  readonly diskFault?: ShieldError;
+}
+
 async function writeBundle(
   { host, bundle }: LockedBundle,
   state: ContainerState,
   moment: Moment,
-): Promise<ShieldError | undefined> {
+): Promise<Written> {
   const [facts, protectedPaths] = await Promise.all([host.facts(), findProtectedPaths(host.places)]);
   const { hookEntrypoint } = host.places;
   const files = planBundle({ state, moment, directory: bundle, facts, hookEntrypoint, protectedPaths });
   try {
     await removeStagedFiles(bundle).catch(() => {});
     await writeChangedFiles(files);
-    return undefined;
+    return { state };
   } catch (cause) {
-    if (cause instanceof ShieldError) return cause;
-    throw cause;
+    if (!(cause instanceof ShieldError)) throw cause;
+    return { state: { ...state, revision: unkeptRevision(state) }, diskFault: cause };
   }
 }
 
@@ -284,43 +294,39 @@ async function enforce(locked: LockedBundle, running: Running, change: Enforceme
     return await applyToRunning(shield, change);
   } catch (cause) {
     // It may have ended while we were at it, and needs nothing any more.
-    if ((await findRunningContainer(bundle)) === undefined && running.isRecorded) return NOT_RUNNING;
+    if (findRunningContainer(bundle) === undefined && running.isRecorded) return NOT_RUNNING;
     throw cause;
   }
 }
 
 const MOST_ROUNDS = 5;
 
-/**
- * What was let in between counts no more, and the flows to it end.
- * @returns why it is not kept on disk, if it is not
- */
+interface Anew extends Pick<Written, "diskFault"> {
+  /** True when answers to old queries came each time. */
+  readonly isLate: boolean;
+}
+
+/** What was let in between counts no more, and the flows to it end. */
 async function judgeAllAnew(
   locked: LockedBundle,
   running: Running,
   { state, moment }: Pick<Enforcement, "state" | "moment">,
-): Promise<ShieldError | undefined> {
+): Promise<Anew> {
   let recorded = state;
-  let diskFault: ShieldError | undefined;
+  let kept: Pick<Written, "diskFault"> = {};
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    let anew = judgeAnew(recorded);
-    if (!isUnkept(anew.revision, 0)) {
-      diskFault = await writeBundle(locked, anew, moment);
-      if (diskFault !== undefined) anew = { ...anew, revision: unkeptRevision(anew) };
-    }
-    const { isLate } = await enforce(locked, running, {
-      recorded,
-      state: anew,
-      moment,
-      ask: [],
-      isAnew: true,
-    });
-    if (!isLate) return diskFault;
-    recorded = anew;
+    const next = judgeAnew(recorded);
+    // After what no disk took there is nothing on disk to go on from.
+    const written: Written = isUnkept(next.revision, 0)
+      ? { ...kept, state: next }
+      : await writeBundle(locked, next, moment);
+    const change = { recorded, state: written.state, moment, ask: [], isAnew: true };
+    const { isLate } = await enforce(locked, running, change);
+    if (!isLate) return { ...written, isLate };
+    recorded = written.state;
+    kept = written;
   }
-  throw new ShieldError(
-    `In force, but answers to old queries keep coming. Close everything: terok-shield block ${locked.container}`,
-  );
+  return { ...kept, isLate: true };
 }
 
 async function restoreRecord({ bundle, record }: LockedShield): Promise<void> {
@@ -424,20 +430,30 @@ async function audit(
   }
 }
 
+interface HalfDone {
+  readonly isRunning: boolean;
+  readonly isLate: boolean;
+  readonly diskFault: ShieldError | undefined;
+  readonly resolverFault: string | undefined;
+}
+
 /** What is in force in part only is no success. */
 function refuseHalfDone(
   container: ContainerName,
-  diskFault: ShieldError | undefined,
-  isRunning: boolean,
-  resolver: ResolverOutcome,
+  { isRunning, isLate, diskFault, resolverFault }: HalfDone,
 ): void {
   if (diskFault !== undefined && !isRunning) throw diskFault;
+  if (isLate) {
+    throw new ShieldError(
+      `In force, but answers to old queries keep coming. Close everything: terok-shield block ${container}`,
+    );
+  }
   if (diskFault !== undefined) {
     throw new ShieldError(`In force now, but not kept: ${diskFault.message}`, { cause: diskFault.cause });
   }
-  if (resolver.fault !== undefined) {
+  if (resolverFault !== undefined) {
     throw new ShieldError(
-      `In force, but dnsmasq does not follow, so no name resolves: ${resolver.fault}. Try terok-shield up --repair ${container}`,
+      `In force, but dnsmasq does not follow, so no name resolves: ${resolverFault}. Try terok-shield up --repair ${container}`,
     );
   }
 }

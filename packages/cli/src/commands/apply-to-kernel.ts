@@ -150,7 +150,7 @@ const NOTHING: Learned = { live: undefined, answers: new Map(), keep: new Map(),
 /** The log comes second: dnsmasq writes there whatever it has put into the sets. */
 async function readLearned({ host, bundle, record }: LockedShield, { names }: Composition): Promise<Learned> {
   const live = parseLiveSets(await runNft(host, record, ["-j", "list", "ruleset"]));
-  const answers = attributeAnswers(await readResolverLog(bundle));
+  const answers = attributeAnswers(readResolverLog(bundle));
   return { live, answers, ...sortLearned(live?.learned ?? new Map(), answers, names) };
 }
 

@@ -54,7 +54,7 @@ const NOTICE_MILLISECONDS = 5000;
  */
 export async function clearance(host: Host, request: ClearanceRequest): Promise<string[]> {
   const named = [...new Set(request.containers.map(parseContainerName))];
-  for (const container of named) await readContainerState(host, container);
+  for (const container of named) readContainerState(host, container);
   const runs = await findRuns(host, named);
   const missing = named.find((container) => !runs.has(container));
   if (missing !== undefined) {
@@ -191,7 +191,7 @@ class Prompt {
   }
 
   async #readDecisions(container: ContainerName, run: string): Promise<readonly Decision[]> {
-    const state = await readContainerState(this.#host, container);
+    const state = readContainerState(this.#host, container);
     return withoutExpired(state, this.#host.moment(), run).decisions;
   }
 
@@ -250,7 +250,7 @@ async function findRuns(
   const containers = named.length > 0 ? named : await listBundles(places);
   const runs = new Map<ContainerName, Run>();
   for (const container of containers) {
-    const found = await findContainerRun(bundleDirectory(places, container), container);
+    const found = findContainerRun(bundleDirectory(places, container), container);
     if (found.kind !== "running") continue;
     runs.set(container, { run: runIdOf(found.record), startTime: found.record.startTime });
   }

@@ -87,9 +87,9 @@ async function explainOnce(
   container: ContainerName,
   targets: readonly ExplainTarget[],
 ): Promise<Explanation> {
-  const recorded = await readContainerState(host, container);
+  const recorded = readContainerState(host, container);
   const bundle = bundleDirectory(host.places, container);
-  const found = await findContainerRun(bundle, container);
+  const found = findContainerRun(bundle, container);
   if (found.kind === "stopped") {
     throw new ShieldError(
       `The container ${container} does not run, so there are no rules that anything would pass. See terok-shield preview`,
@@ -160,7 +160,7 @@ async function askResolver(
   const asked = state.mode.kind === "block" ? [] : names.filter(isSafe);
   const answers =
     asked.length === 0 ? new Map<string, NameAnswer>() : await askNames(host, record, bundle, asked);
-  const log = names.length > asked.length ? attributeAnswers(await readResolverLog(bundle)) : new Map();
+  const log = names.length > asked.length ? attributeAnswers(readResolverLog(bundle)) : new Map();
   return new Map(
     names.map((name) => {
       const addresses = [...(log.get(name) ?? [])] as string[];
@@ -174,7 +174,7 @@ async function askResolver(
 
 /** In a static tier a container knows the names of its hosts file. */
 async function readHosts({ bundle, record }: Seen, names: readonly string[]): Promise<Answers> {
-  const text = (await readTextFile(record.hostsFile ?? `${bundle}/${BUNDLE_FILE.hosts}`)) ?? "";
+  const text = readTextFile(record.hostsFile ?? `${bundle}/${BUNDLE_FILE.hosts}`) ?? "";
   const lines = text.split("\n").map((line) => line.replace(/#.*/, "").trim().split(/\s+/));
   return new Map(
     names.map((name): [string, NameAnswer] => {

@@ -66,7 +66,7 @@ export interface Learned {
 export async function learn(host: Host, request: LearnRequest): Promise<Learned> {
   const container = parseContainerName(request.container);
   const since = request.since === undefined ? {} : { since: parsePointInTime(request.since, host.now()) };
-  const state = await readContainerState(host, container);
+  const state = readContainerState(host, container);
   if (!state.auditEnabled) {
     throw new ShieldError(
       `Nothing is recorded of ${container}: config.yml had audit.enabled: false. Switch it on and run terok-shield restart ${container}`,
@@ -78,7 +78,7 @@ export async function learn(host: Host, request: LearnRequest): Promise<Learned>
     isWanted: ({ action }) => action === "packet" || action === "name" || action === "sampled",
   });
   const bundle = bundleDirectory(host.places, container);
-  const answers = attributeAnswers(state.tier === "dnsmasq" ? await readResolverLog(bundle) : "");
+  const answers = attributeAnswers(state.tier === "dnsmasq" ? readResolverLog(bundle) : "");
   const proposal = proposeProfile(events, { ...presentPolicy(state, host.moment()), answers });
   const learned = { container, profile, present: state.request.profiles, proposal, notes: [] };
   if (request.write !== true || proposal.added.length === 0) return learned;
@@ -212,7 +212,7 @@ async function putInForce(
 }
 
 async function applyEntries(host: Host, container: ContainerName, { profile, entries }: LearnedProfile) {
-  const { tier } = await readContainerState(host, container);
+  const { tier } = readContainerState(host, container);
   const names = entries.flatMap((entry) => (entry.kind === "name" ? [entry.name] : []));
   const resolution = await resolveEntries(host, names, { tier, renew: false });
   const applied = await applyChange(host, container, {

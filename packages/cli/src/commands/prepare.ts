@@ -62,11 +62,11 @@ export interface Prepared {
  */
 export async function prepare(host: Host, request: PrepareRequest): Promise<Prepared> {
   const container = parseContainerName(request.container);
-  const config = await readConfig(host);
+  const config = readConfig(host);
   const profiles = (request.profiles ?? config.default_profiles).map(parseProfileName);
   const entries = await readEntries(host, profiles, config);
   // The state directory holds what is known of the machine, so it comes first.
-  await ensureStateDirectory(host);
+  ensureStateDirectory(host);
   const facts = await host.facts();
   const { tier, reason } = chooseContainerTier(config, facts);
   const loopbackPorts = request.fixed?.loopbackPorts ?? config.loopback_ports;
@@ -87,18 +87,18 @@ export async function prepare(host: Host, request: PrepareRequest): Promise<Prep
     resolved: new Map(),
     network: networkAddresses(network, { tier, loopbackPorts }),
   };
-  const expected = planState(asked, await readEarlierState(host, container), host.moment());
+  const expected = planState(asked, readEarlierState(host, container), host.moment());
   const resolution = await resolveEntries(host, openExactNames(expected), { tier, renew: false });
-  const directory = await ensurePrivateDirectory(bundleDirectory(host.places, container));
-  await ensurePrivateDirectory(`${directory}/${BUNDLE_FILE.hooks}`);
-  const protectedPaths = await findProtectedPaths(host.places);
+  const directory = ensurePrivateDirectory(bundleDirectory(host.places, container));
+  ensurePrivateDirectory(`${directory}/${BUNDLE_FILE.hooks}`);
+  const protectedPaths = findProtectedPaths(host.places);
   const state = await withBundleLock(directory, async () => {
-    if ((await findContainerRun(directory, container)).kind !== "stopped") {
+    if (findContainerRun(directory, container).kind !== "stopped") {
       throw new ShieldError(`The container ${container} runs. Stop it first, or choose another name.`);
     }
     // Somebody may have decided something while names were looked up.
     const moment = host.moment();
-    const earlier = await readEarlierState(host, container);
+    const earlier = readEarlierState(host, container);
     const planned = planState({ ...asked, resolved: earlier?.resolved ?? new Map() }, earlier, moment);
     const state = withAnswers(planned, openExactNames(expected), resolution.resolved);
     const { hookEntrypoint } = host.places;
@@ -200,9 +200,9 @@ function renderDecision({ verdict, entry }: Decision): string {
 }
 
 /** `config.yml`, or the defaults when there is none. */
-export async function readConfig(host: Host): Promise<Config> {
+export function readConfig(host: Host): Config {
   const file = `${host.places.config}/config.yml`;
-  return parseConfig((await readTextFile(file)) ?? "", file);
+  return parseConfig(readTextFile(file) ?? "", file);
 }
 
 /**
@@ -236,9 +236,9 @@ export async function readEntries(
   return composeProfiles(parsed);
 }
 
-async function ensureStateDirectory(host: Host): Promise<void> {
-  await ensurePrivateDirectory(host.places.state);
-  await ensurePrivateDirectory(`${host.places.state}/containers`);
+function ensureStateDirectory(host: Host): void {
+  ensurePrivateDirectory(host.places.state);
+  ensurePrivateDirectory(`${host.places.state}/containers`);
 }
 
 function chooseContainerTier(config: Config, { programs }: HostFacts): TierChoice {

@@ -7,9 +7,9 @@ import type { Host } from "../host/host.ts";
 import { ShieldError } from "../shield-error.ts";
 
 /** The state of a container that was prepared. @throws ShieldError when there is none, or it is damaged. */
-export async function readContainerState(host: Host, container: ContainerName): Promise<ContainerState> {
+export function readContainerState(host: Host, container: ContainerName): ContainerState {
   const file = stateFile(host, container);
-  const text = await readTextFile(file);
+  const text = readTextFile(file);
   if (text === undefined) {
     throw new ShieldError(
       `There is no shielded container ${container}. Make it with terok-shield run ${container} -- IMAGE`,
@@ -22,12 +22,9 @@ export async function readContainerState(host: Host, container: ContainerName): 
  * The state that a container has from an earlier prepare; undefined when there is none, or one of a version that knew no
  * decisions. @throws ShieldError when it is damaged: what was denied must not come to be forgotten.
  */
-export async function readEarlierState(
-  host: Host,
-  container: ContainerName,
-): Promise<ContainerState | undefined> {
+export function readEarlierState(host: Host, container: ContainerName): ContainerState | undefined {
   const file = stateFile(host, container);
-  const text = await readTextFile(file);
+  const text = readTextFile(file);
   if (text === undefined || isBeforeDecisions(text)) return undefined;
   return parseStateOf(container, text, file);
 }

@@ -42,7 +42,7 @@ export async function writeReport(
 
 async function readReport(host: Host, name: string, since: Date | undefined): Promise<Report> {
   const container = parseContainerName(name);
-  const state = await readContainerState(host, container);
+  const state = readContainerState(host, container);
   const [status, [stats]] = [await readStatus(host, container), await readStats(host, [container])];
   const events = await readEvents(host, container, since === undefined ? {} : { since });
   return {

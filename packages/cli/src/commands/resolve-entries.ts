@@ -24,7 +24,7 @@ export async function resolveEntries(
   if (tier === "dnsmasq") return NOTHING;
   const file = `${host.places.state}/resolutions.json`;
   const now = host.now().getTime();
-  const cache = parseResolutionCache((await readTextFile(file)) ?? "");
+  const cache = parseResolutionCache(readTextFile(file) ?? "");
   const fresh = new Map(
     renew
       ? []
@@ -42,7 +42,7 @@ export async function resolveEntries(
   });
   if (resolved.size > 0) {
     await withBundleLock(host.places.state, async () => {
-      const known = parseResolutionCache((await readTextFile(file)) ?? "");
+      const known = parseResolutionCache(readTextFile(file) ?? "");
       const additions = [...resolved].map(
         ([name, addresses]) => [name, { addresses, resolvedAtMilliseconds: now }] as const,
       );

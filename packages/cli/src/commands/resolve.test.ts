@@ -46,7 +46,7 @@ async function makePrepared(): Promise<Machine> {
         };
       }
       if (stdin !== undefined) transactions.push(stdin);
-      const { policy, mode } = composePolicy(await readContainerState(host, WEB), host.moment());
+      const { policy, mode } = composePolicy(readContainerState(host, WEB), host.moment());
       return { stdout: args.join(" ").includes("list ruleset") ? renderKernelListing(policy, mode) : "" };
     },
   };
@@ -120,7 +120,7 @@ describe("in a static tier", () => {
 
   test("names that were allowed later are resolved too, and denied ones are not", async () => {
     const host = await makePrepared();
-    const state = await readContainerState(host, WEB);
+    const state = readContainerState(host, WEB);
     const decisions = ["deny good.example", "allow more.example"].map((text) => decisionOf(text));
     writeFiles(host.places.state, {
       "containers/web/state.json": renderContainerState(settle(state, { ...state, decisions })),
@@ -136,7 +136,7 @@ describe("in a static tier", () => {
     const host = await makeRunning();
     host.answers.set("good.example", ["198.18.0.8"]);
     await resolve({ ...host, facts: async () => FULL_MACHINE }, "web", { force: true });
-    const { tier, network } = await readContainerState(host, WEB);
+    const { tier, network } = readContainerState(host, WEB);
     expect([tier, network.upstream]).toEqual(["getent", undefined]);
   });
 

@@ -28,7 +28,7 @@ export async function resolve(
   { force }: { readonly force: boolean },
 ): Promise<Resolved> {
   const container = parseContainerName(name);
-  const state = withoutOver(await readContainerState(host, container), host.moment());
+  const state = withoutOver(readContainerState(host, container), host.moment());
   if (state.tier === "dnsmasq") return show(host, container, state, force);
   const entries = await readEntries(host, state.request.profiles, await readConfig(host));
   const faults = findFaults(entries, state);

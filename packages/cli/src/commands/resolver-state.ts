@@ -19,7 +19,7 @@ export async function readResolverState(
   moment: Moment,
 ): Promise<ResolverState> {
   if (!isHelperAlive(bundle, "dnsmasq")) return "dead";
-  const read = async (file: string) => (await readTextFile(`${bundle}/${file}`)) ?? "";
+  const read = async (file: string) => readTextFile(`${bundle}/${file}`) ?? "";
   const confirmed = parseConfirmation(await read(BUNDLE_FILE.confirmedDnsServers));
   if (confirmed?.configuration !== digest(await read(BUNDLE_FILE.dnsmasqConf))) return "outdated";
   const active = await read(BUNDLE_FILE.activeDnsServers);

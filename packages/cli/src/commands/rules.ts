@@ -8,8 +8,8 @@ import { readContainerState } from "./read-state.ts";
 /** The rules that the kernel has for a running container, as nft prints them. */
 export async function readRules(host: Host, name: string): Promise<string> {
   const container = parseContainerName(name);
-  await readContainerState(host, container);
-  const running = await findRunningContainer(bundleDirectory(host.places, container));
+  readContainerState(host, container);
+  const running = findRunningContainer(bundleDirectory(host.places, container));
   if (running === undefined) {
     throw new ShieldError(
       `The container ${container} does not run, so the kernel has no rules for it. See terok-shield preview`,

@@ -27,8 +27,8 @@ export interface RunRequest {
  */
 export async function run(host: Host, request: RunRequest): Promise<number> {
   const parsed = parsePodmanRunArguments(request.podmanArguments);
-  const trustedMounts = await resolveTrusted(request.trustedMounts ?? []);
-  await refuseMounts(host, parsed, trustedMounts);
+  const trustedMounts = resolveTrusted(request.trustedMounts ?? []);
+  refuseMounts(host, parsed, trustedMounts);
   const prepared = await prepare(host, {
     container: request.container,
     ...(request.profiles === undefined ? {} : { profiles: request.profiles }),
@@ -55,27 +55,21 @@ export async function run(host: Host, request: RunRequest): Promise<number> {
 }
 
 /** @throws ShieldError (usage) when a path does not exist. */
-export async function resolveTrusted(mounts: readonly string[]): Promise<string[]> {
-  return Promise.all(
-    mounts.map(async (mount) => {
-      const real = await resolvePath(mount);
-      if (real === undefined) {
-        throw new ShieldError(`--trust-mount ${JSON.stringify(mount)} does not exist.`, { code: "usage" });
-      }
-      return real;
-    }),
-  );
+export function resolveTrusted(mounts: readonly string[]): string[] {
+  return mounts.map((mount) => {
+    const real = resolvePath(mount);
+    if (real === undefined) {
+      throw new ShieldError(`--trust-mount ${JSON.stringify(mount)} does not exist.`, { code: "usage" });
+    }
+    return real;
+  });
 }
 
 /** The hook judges again by what the runtime mounts; here the owner hears it before anything is made. */
-async function refuseMounts(
-  host: Host,
-  { mountSources }: PodmanRunArguments,
-  trusted: readonly string[],
-): Promise<void> {
-  const protectedPaths = await findProtectedPaths(host.places);
+function refuseMounts(host: Host, { mountSources }: PodmanRunArguments, trusted: readonly string[]): void {
+  const protectedPaths = findProtectedPaths(host.places);
   for (const { source, writable } of mountSources) {
-    const real = await resolvePath(source.replace(/^~(?=\/|$)/, homedir()));
+    const real = resolvePath(source.replace(/^~(?=\/|$)/, homedir()));
     if (real === undefined || trusted.includes(real)) continue;
     const fault = findMountFault({ source: real, writable }, protectedPaths, isSocketFile);
     if (fault !== undefined) {

@@ -80,7 +80,7 @@ export async function planInstallation(
 
 /** The hook that this version brings. */
 export async function readShippedHook({ places }: Host): Promise<string> {
-  const hook = await readTextFile(places.hookEntrypoint);
+  const hook = readTextFile(places.hookEntrypoint);
   if (hook === undefined) {
     throw new ShieldError(`${places.hookEntrypoint} is missing. Install terok-shield again.`);
   }
@@ -120,8 +120,7 @@ async function requireUse(host: Host, { hooksDirectory, scope }: HooksInstallati
 async function listRunning(host: Host): Promise<string[]> {
   const running: string[] = [];
   for (const container of await listBundles(host.places)) {
-    if ((await findRunningContainer(bundleDirectory(host.places, container))) !== undefined)
-      running.push(container);
+    if (findRunningContainer(bundleDirectory(host.places, container)) !== undefined) running.push(container);
   }
   return running;
 }

@@ -23,7 +23,7 @@ export interface StartRequest {
  */
 export async function start(host: Host, request: StartRequest): Promise<number> {
   const container = parseContainerName(request.container);
-  const state = await readContainerState(host, container);
+  const state = readContainerState(host, container);
   const prepared = await prepareAgain(host, state);
   request.onPrepared?.(prepared);
   return runHooked(host, container, ["start", ...request.podmanArguments, container]);
@@ -32,9 +32,9 @@ export async function start(host: Host, request: StartRequest): Promise<number> 
 /** As `start`, for a container that may run. */
 export async function restart(host: Host, request: StartRequest): Promise<number> {
   const container = parseContainerName(request.container);
-  const state = await readContainerState(host, container);
+  const state = readContainerState(host, container);
   const { programs } = await host.facts();
-  if ((await findRunningContainer(bundleDirectory(host.places, container))) !== undefined) {
+  if (findRunningContainer(bundleDirectory(host.places, container)) !== undefined) {
     await host.runCommand({
       program: "podman",
       file: programs.podman,

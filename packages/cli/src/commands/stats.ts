@@ -1,6 +1,7 @@
 import { readLiveSets, readSetSizes, type SetSize } from "@terok-shield/nft-ruleset";
 import { bundleDirectory } from "../bundle-directory.ts";
 import { type ContainerName, parseContainerName } from "../container-name.ts";
+import type { ContainerState } from "../container-state.ts";
 import { findContainerRun } from "../host/container-run.ts";
 import { readCounters, type ShieldCounters } from "../host/event-source.ts";
 import type { Host } from "../host/host.ts";
@@ -28,11 +29,8 @@ async function readStatsOf(
   { container: name, status, tier }: StatusReport,
 ): Promise<ContainerStats> {
   const container = parseContainerName(name);
-  const [state, live] = await Promise.all([
-    // What is wrong with it, its status says.
-    readContainerState(host, container).catch(() => undefined),
-    readLive(host, container),
-  ]);
+  const state = readSoundState(host, container);
+  const live = await readLive(host, container);
   const counters = live?.counters ?? (await readCounters(host, container));
   return {
     ...{ container, status, tier, sets: live?.sets ?? [] },
@@ -40,6 +38,15 @@ async function readStatsOf(
     ...(live === undefined ? {} : { startedAt: live.startedAt, uptimeSeconds: live.uptimeSeconds }),
     ...(counters === undefined ? {} : { counted: summarise(counters) }),
   };
+}
+
+/** What is wrong with it, its status says. */
+function readSoundState(host: Host, container: ContainerName): ContainerState | undefined {
+  try {
+    return readContainerState(host, container);
+  } catch {
+    return undefined;
+  }
 }
 
 function summarise({ at, isLive, counters }: ShieldCounters): NonNullable<ContainerStats["counted"]> {
@@ -55,7 +62,7 @@ interface Live {
 
 /** Undefined when it does not run, or has just ended. */
 async function readLive(host: Host, container: ContainerName): Promise<Live | undefined> {
-  const run = await findContainerRun(bundleDirectory(host.places, container), container);
+  const run = findContainerRun(bundleDirectory(host.places, container), container);
   if (run.kind !== "running") return undefined;
   try {
     const listing = await runNft(host, run.record, ["-j", "list", "ruleset"]);

@@ -36,7 +36,7 @@ async function makeRunning(script: ScriptedCommand[]): Promise<Host> {
 async function readStatusWith(looks: 1 | 2, listing: (policy: EgressPolicy) => string) {
   const answer = { expect: `${ENTER} -j list ruleset`, stdout: "" };
   const host = await makeRunning(Array.from({ length: looks }, () => answer));
-  answer.stdout = listing(composePolicy(await readContainerState(host, WEB), host.moment()).policy);
+  answer.stdout = listing(composePolicy(readContainerState(host, WEB), host.moment()).policy);
   return (await readStatus(host, "web")).status;
 }
 

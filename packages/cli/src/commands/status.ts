@@ -57,7 +57,7 @@ export async function readStatus(host: Host, name: string): Promise<StatusReport
 }
 
 async function hasState({ places }: Host, container: ContainerName): Promise<boolean> {
-  return (await readTextFile(`${bundleDirectory(places, container)}/${BUNDLE_FILE.state}`)) !== undefined;
+  return readTextFile(`${bundleDirectory(places, container)}/${BUNDLE_FILE.state}`) !== undefined;
 }
 
 /** The status of every container that has a bundle, by name. */
@@ -87,10 +87,10 @@ export function isProtected({ kind }: ContainerStatus): boolean {
 }
 
 async function readOnce(host: Host, container: ContainerName): Promise<StatusReport> {
-  const state = await readContainerState(host, container);
+  const state = readContainerState(host, container);
   const bundle = bundleDirectory(host.places, container);
   const moment = host.moment();
-  const found = await findContainerRun(bundle, container);
+  const found = findContainerRun(bundle, container);
   const run = found.kind === "running" ? runIdOf(found.record) : undefined;
   const seen = { host, bundle, state, moment, found };
   return {
@@ -129,7 +129,7 @@ async function judge(seen: Seen): Promise<ContainerStatus> {
   if (found.kind === "running" && !found.isRecorded) {
     return repairable(state, "runtime.json, the record of its run, is missing or damaged");
   }
-  const sealFault = await findSealFault(bundle);
+  const sealFault = findSealFault(bundle);
   return sealFault === undefined
     ? inForce
     : repairable(state, `${sealFault}, so its next start would be refused`);

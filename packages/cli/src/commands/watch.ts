@@ -110,7 +110,7 @@ async function followOne(
 }
 
 async function refuseStopped(host: Host, container: ContainerName): Promise<void> {
-  await readContainerState(host, container);
+  readContainerState(host, container);
   if (await isRunning(host, container)) return;
   throw new ShieldError(
     `The container ${container} does not run, so nothing more comes. What it tried before: terok-shield logs --container ${container}`,
@@ -118,7 +118,7 @@ async function refuseStopped(host: Host, container: ContainerName): Promise<void
 }
 
 async function isRunning({ places }: Host, container: ContainerName): Promise<boolean> {
-  return (await findContainerRun(bundleDirectory(places, container), container)).kind === "running";
+  return findContainerRun(bundleDirectory(places, container), container).kind === "running";
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -6,11 +6,11 @@ import { readTextFile } from "./files.ts";
  * Why the next start would be refused: a file of the bundle that is not what its manifest seals; undefined when all
  * are as sealed.
  */
-export async function findSealFault(bundle: string): Promise<string | undefined> {
-  const files = parseManifest((await readTextFile(`${bundle}/${BUNDLE_FILE.manifest}`)) ?? "");
+export function findSealFault(bundle: string): string | undefined {
+  const files = parseManifest(readTextFile(`${bundle}/${BUNDLE_FILE.manifest}`) ?? "");
   if (files === undefined) return `${BUNDLE_FILE.manifest} is missing or damaged`;
   for (const [name, sealed] of Object.entries(files)) {
-    if (digest((await readTextFile(`${bundle}/${name}`)) ?? "") !== sealed) return `${name} is not as sealed`;
+    if (digest(readTextFile(`${bundle}/${name}`) ?? "") !== sealed) return `${name} is not as sealed`;
   }
   return Object.hasOwn(files, BUNDLE_FILE.state) ? undefined : `${BUNDLE_FILE.state} is not sealed`;
 }

@@ -27,14 +27,14 @@ export async function readBundleFacts(host: Host): Promise<BundleFacts[]> {
 
 async function readBundle(host: Host, container: ContainerName): Promise<BundleFacts> {
   const directory = bundleDirectory(host.places, container);
-  const containerId = await readContainerId(directory);
+  const containerId = readContainerId(directory);
   return {
     container,
     directory,
     ...(containerId === undefined ? {} : { containerId }),
-    isRunning: await isRunning(directory, container),
+    isRunning: isRunning(directory, container),
     ageSeconds: (host.now().getTime() - (await readPreparedAt(directory))) / 1000,
-    isKept: (await readTextFile(`${directory}/${KEEP_FILE}`)) !== undefined,
+    isKept: readTextFile(`${directory}/${KEEP_FILE}`) !== undefined,
   };
 }
 
@@ -58,7 +58,7 @@ export async function removeBundle(
   const removed = `${host.places.state}/pruned-${randomBytes(6).toString("hex")}`;
   const isRemoved = await withBundleLock(directory, async () => {
     if ((await readPreparedAt(directory)) > unlessPreparedSince) return false;
-    if (await isRunning(directory, container)) return false;
+    if (isRunning(directory, container)) return false;
     await rename(directory, removed);
     return true;
   });
@@ -73,8 +73,8 @@ export async function removeRemains({ places }: Host): Promise<void> {
 }
 
 /** Also a container of that name that was started without the bundle keeps it. */
-async function isRunning(directory: string, container: ContainerName): Promise<boolean> {
-  return (await findContainerRun(directory, container)).kind !== "stopped";
+function isRunning(directory: string, container: ContainerName): boolean {
+  return findContainerRun(directory, container).kind !== "stopped";
 }
 
 /** Milliseconds since the epoch. The manifest is what `prepare` writes last, each time. */
@@ -83,8 +83,8 @@ async function readPreparedAt(directory: string): Promise<number> {
   return manifest.mtimeMs;
 }
 
-async function readContainerId(directory: string): Promise<string | undefined> {
-  const text = await readTextFile(`${directory}/${BUNDLE_FILE.runtime}`);
+function readContainerId(directory: string): string | undefined {
+  const text = readTextFile(`${directory}/${BUNDLE_FILE.runtime}`);
   return /"containerId":"([0-9a-f]{64})"/.exec(text ?? "")?.[1];
 }
 

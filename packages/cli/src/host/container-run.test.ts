@@ -46,15 +46,15 @@ async function startMonitor(
   return { monitor: child.pid ?? 0, pid: Number(readFileSync(`${directory}/pidfile`, "utf8")) };
 }
 
-test("a container with a record that fits runs", async () => {
+test("a container with a record that fits runs", () => {
   const record = recordSelf();
   writeFiles(bundle, { "runtime.json": JSON.stringify(record) });
-  expect(await findContainerRun(bundle, "web")).toEqual({ kind: "running", record, isRecorded: true });
+  expect(findContainerRun(bundle, "web")).toEqual({ kind: "running", record, isRecorded: true });
 });
 
 test("a container of which there is neither a record nor a monitor is stopped", async () => {
   await startMonitor("other");
-  expect(await findContainerRun(bundle, "web")).toEqual({ kind: "stopped" });
+  expect(findContainerRun(bundle, "web")).toEqual({ kind: "stopped" });
 });
 
 test.each(["", "{", JSON.stringify({ ...recordSelf(), startTime: "1" })])(
@@ -62,7 +62,7 @@ test.each(["", "{", JSON.stringify({ ...recordSelf(), startTime: "1" })])(
   async (runtime) => {
     writeFiles(bundle, { "runtime.json": runtime });
     const { monitor, pid } = await startMonitor("web");
-    const found = await findContainerRun(bundle, "web");
+    const found = findContainerRun(bundle, "web");
     expect(found).toEqual({
       kind: "running",
       isRecorded: false,
@@ -81,18 +81,18 @@ test.each(["", "{", JSON.stringify({ ...recordSelf(), startTime: "1" })])(
 test("a container of that name which was not started with the bundle is foreign", async () => {
   writeFiles(directory, { "oci/config.json": JSON.stringify({ annotations: {} }) });
   await startMonitor("web");
-  expect(await findContainerRun(bundle, "web")).toEqual({ kind: "foreign" });
+  expect(findContainerRun(bundle, "web")).toEqual({ kind: "foreign" });
 });
 
 test("where its specification cannot be read, a container is known by its resolv.conf", async () => {
   rmSync(`${directory}/oci/config.json`);
   await startMonitor("web");
   writeFiles(bundle, { "resolv.conf": "nameserver 127.0.0.1\n" });
-  expect(await findContainerRun(bundle, "web")).toEqual({ kind: "foreign" });
+  expect(findContainerRun(bundle, "web")).toEqual({ kind: "foreign" });
   rmSync(`${bundle}/resolv.conf`);
   // The stand-in's root is ours, so its resolv.conf is the machine's.
   symlinkSync("/etc/resolv.conf", `${bundle}/resolv.conf`);
-  expect(await findContainerRun(bundle, "web")).toMatchObject({ kind: "running", isRecorded: false });
+  expect(findContainerRun(bundle, "web")).toMatchObject({ kind: "running", isRecorded: false });
 });
 
 test.each([
@@ -100,13 +100,13 @@ test.each([
   ["a monitor of podman exec, by the long option", ["--exec"]],
 ])("%s monitors no container", async (_, more) => {
   await startMonitor("web", more);
-  expect(await findContainerRun(bundle, "web")).toEqual({ kind: "stopped" });
+  expect(findContainerRun(bundle, "web")).toEqual({ kind: "stopped" });
 });
 
 test("a pid file of an earlier run names no process of this monitor", async () => {
   await startMonitor("web");
   const sleeping = readFileSync(`${directory}/pidfile`, "utf8");
   writeFiles(directory, { pidfile: String(process.pid) });
-  expect(await findContainerRun(bundle, "web")).toEqual({ kind: "stopped" });
+  expect(findContainerRun(bundle, "web")).toEqual({ kind: "stopped" });
   writeFiles(directory, { pidfile: sleeping });
 });

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { ANNOTATION, BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
 import { listOwnProcesses } from "./helper-processes.ts";
 import { findRunningContainer, readNetworkNamespace, readProcessStat } from "./running-container.ts";
@@ -14,16 +14,16 @@ export type ContainerRun =
  * Whether the container of a bundle runs, without podman. A record that is lost or damaged must not make a container
  * that runs look stopped, so podman's monitors are looked at, too: one conmon stays beside every running container.
  */
-export async function findContainerRun(bundle: string, container: string): Promise<ContainerRun> {
-  const record = await findRunningContainer(bundle);
+export function findContainerRun(bundle: string, container: string): ContainerRun {
+  const record = findRunningContainer(bundle);
   if (record !== undefined) return { kind: "running", record, isRecorded: true };
   let found: ContainerRun = { kind: "stopped" };
   for (const { pid, argv } of listOwnProcesses()) {
     const monitor = parseMonitor(argv);
     if (monitor?.name !== container) continue;
-    const process = await findMonitored(pid, monitor.pidFile);
+    const process = findMonitored(pid, monitor.pidFile);
     if (process === undefined) continue;
-    if (!(await isOf(bundle, monitor.bundle, process.pid))) {
+    if (!isOf(bundle, monitor.bundle, process.pid)) {
       found = { kind: "foreign" };
       continue;
     }
@@ -55,14 +55,14 @@ function parseMonitor(argv: readonly string[]): Monitor | undefined {
 }
 
 /** The container's first process; undefined while the container is only being made, or has ended. */
-async function findMonitored(
+function findMonitored(
   monitorPid: number,
   pidFile: string,
-): Promise<Pick<RuntimeRecord, "pid" | "startTime" | "networkNamespace"> | undefined> {
-  const pid = Number((await readFile(pidFile, "utf8").catch(() => "")).trim());
+): Pick<RuntimeRecord, "pid" | "startTime" | "networkNamespace"> | undefined {
+  const pid = Number(orUndefined(() => readFileSync(pidFile, "utf8"))?.trim());
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
-  const found = await readProcessStat(pid);
-  const networkNamespace = await readNetworkNamespace(pid);
+  const found = readProcessStat(pid);
+  const networkNamespace = readNetworkNamespace(pid);
   if (found?.parent !== monitorPid || networkNamespace === undefined) return undefined;
   return { pid, startTime: found.startTime, networkNamespace };
 }
@@ -71,12 +71,20 @@ async function findMonitored(
  * True for a container that was created with the bundle. Where it has a user namespace of its own, its specification is
  * not ours to read; then it is told by the resolv.conf that is mounted in it.
  */
-async function isOf(bundle: string, ociBundle: string, pid: number): Promise<boolean> {
-  const specification = await readFile(`${ociBundle}/config.json`, "utf8").catch(() => undefined);
+function isOf(bundle: string, ociBundle: string, pid: number): boolean {
+  const specification = orUndefined(() => readFileSync(`${ociBundle}/config.json`, "utf8"));
   if (specification !== undefined) return readStateDirectory(specification) === bundle;
   const files = [`/proc/${pid}/root/etc/resolv.conf`, `${bundle}/${BUNDLE_FILE.resolvConf}`];
-  const [mounted, own] = await Promise.all(files.map((file) => stat(file).catch(() => undefined)));
+  const [mounted, own] = files.map((file) => orUndefined(() => statSync(file)));
   return mounted !== undefined && mounted.ino === own?.ino && mounted.dev === own.dev;
+}
+
+function orUndefined<Seen>(look: () => Seen): Seen | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
 }
 
 function readStateDirectory(specification: string): unknown {

@@ -71,8 +71,8 @@ async function readContainersConf(places: ContainersConfPlaces, podmanMajor: num
   ]);
 }
 
-async function readFiles(paths: readonly string[]): Promise<ConfigFile[]> {
-  const files = await Promise.all(paths.map(async (path) => ({ path, text: await readTextFile(path) })));
+function readFiles(paths: readonly string[]): ConfigFile[] {
+  const files = paths.map((path) => ({ path, text: readTextFile(path) }));
   return files.flatMap(({ path, text }) => (text === undefined ? [] : [{ path, text }]));
 }
 

@@ -10,9 +10,9 @@ export type FindName = (address: string, time: number) => Promise<string | undef
 const MAXIMUM_BYTES = 4 * 1024 * 1024;
 
 /** The names of a static tier, from the hosts file in the bundle. */
-export async function namesOfHosts(bundle: string): Promise<FindName> {
+export function namesOfHosts(bundle: string): FindName {
   const names = new Map<string, string>();
-  for (const line of ((await readTextFile(`${bundle}/${BUNDLE_FILE.hosts}`)) ?? "").split("\n")) {
+  for (const line of (readTextFile(`${bundle}/${BUNDLE_FILE.hosts}`) ?? "").split("\n")) {
     const [address, name] = line.split(/\s+/);
     if (address !== undefined && name !== undefined && !address.startsWith("#")) names.set(address, name);
   }

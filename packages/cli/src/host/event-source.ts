@@ -125,7 +125,7 @@ async function openLogs(bundle: string, knownEnds: KnownEnds = new Map()): Promi
     { ends: await openAll("dnsmasqLog", "rotatedDnsmasqLog") },
     { ends: await openAll("earlierDnsmasqLog", "earlierRotatedDnsmasqLog") },
   ];
-  const findName = (await hasResolver(bundle)) ? namesOfRuns(runs) : await namesOfHosts(bundle);
+  const findName = hasResolver(bundle) ? namesOfRuns(runs) : namesOfHosts(bundle);
   return {
     lifecycle,
     packets,
@@ -138,9 +138,9 @@ async function openLogs(bundle: string, knownEnds: KnownEnds = new Map()): Promi
 }
 
 /** False in a static tier, whose names stand in the hosts file. */
-async function hasResolver(bundle: string): Promise<boolean> {
+function hasResolver(bundle: string): boolean {
   try {
-    const { tier } = JSON.parse((await readTextFile(`${bundle}/${BUNDLE_FILE.state}`)) ?? "{}");
+    const { tier } = JSON.parse(readTextFile(`${bundle}/${BUNDLE_FILE.state}`) ?? "{}");
     return tier !== "dig" && tier !== "getent";
   } catch {
     return true;
@@ -167,11 +167,11 @@ export async function* followEvents(
   const live = new LiveEvents(bundle, container);
   const changes = watchDirectory(bundle);
   try {
-    const run = await findRun(bundle, container);
+    const run = findRun(bundle, container);
     const knownEnds = await live.start();
     if (since !== undefined) yield* await readUpTo(bundle, container, { since }, knownEnds);
     while (!signal.aborted) {
-      const isOver = run === undefined || (await findRun(bundle, container)) !== run;
+      const isOver = run === undefined || findRun(bundle, container) !== run;
       if (isOver) await awaitWriters(bundle);
       for await (const events of live.read()) yield* events;
       if (isOver) return;
@@ -198,8 +198,8 @@ async function readUpTo(
 }
 
 /** The container's present run, by what no other has. */
-async function findRun(bundle: string, container: ContainerName): Promise<string | undefined> {
-  const found = await findContainerRun(bundle, container);
+function findRun(bundle: string, container: ContainerName): string | undefined {
+  const found = findContainerRun(bundle, container);
   if (found.kind !== "running") return undefined;
   const { containerId, pid, startTime } = found.record;
   return `${containerId} ${pid} ${startTime}`;
@@ -354,7 +354,7 @@ export async function readCounters(
   host: Host,
   container: ContainerName,
 ): Promise<ShieldCounters | undefined> {
-  const found = await findContainerRun(bundleDirectory(host.places, container), container);
+  const found = findContainerRun(bundleDirectory(host.places, container), container);
   if (found.kind === "running") {
     try {
       // Without elements: other lists read every set, however large.

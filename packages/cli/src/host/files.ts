@@ -1,24 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { constants, lstatSync } from "node:fs";
-import {
-  appendFile,
-  chmod,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-} from "node:fs/promises";
+import { chmodSync, constants, lstatSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { appendFile, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ShieldError } from "../shield-error.ts";
 
 /** The text of a file; undefined when there is none. */
-export async function readTextFile(path: string): Promise<string | undefined> {
+export function readTextFile(path: string): string | undefined {
   try {
-    return await readFile(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch (cause) {
     if (isMissing(cause)) return undefined;
     throw new ShieldError(`${JSON.stringify(path)} cannot be read: ${(cause as Error).message}`, { cause });
@@ -85,11 +74,11 @@ export async function appendLine(path: string, line: string): Promise<void> {
  * @returns its path without symbolic links
  * @throws ShieldError when anybody else could change what is in it.
  */
-export async function ensurePrivateDirectory(path: string): Promise<string> {
+export function ensurePrivateDirectory(path: string): string {
   try {
-    await makeDirectories(path);
-    const real = await realpath(path);
-    await checkPrivateDirectory(real);
+    makeDirectories(path);
+    const real = realpathSync.native(path);
+    checkPrivateDirectory(real);
     return real;
   } catch (cause) {
     if (cause instanceof ShieldError) throw cause;
@@ -101,22 +90,23 @@ export async function ensurePrivateDirectory(path: string): Promise<string> {
 }
 
 /** WORKAROUND(node-mkdir-recursive): under /proc, node 20's own `recursive` never ends. Goes with node 20. */
-async function makeDirectories(path: string, hasParent = false): Promise<void> {
+function makeDirectories(path: string, hasParent = false): void {
   try {
-    await mkdir(path, 0o700);
+    mkdirSync(path, 0o700);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") return;
     if (!isMissing(cause) || hasParent) throw cause;
     // Somebody else may have made it in between.
-    if ((await resolvePath(dirname(path))) === undefined) await makeDirectories(dirname(path));
-    return makeDirectories(path, true);
+    if (resolvePath(dirname(path)) === undefined) makeDirectories(dirname(path));
+    makeDirectories(path, true);
+    return;
   }
   // The umask may have taken our own bits away.
-  await chmod(path, 0o700);
+  chmodSync(path, 0o700);
 }
 
-async function checkPrivateDirectory(directory: string): Promise<void> {
-  const own = await lstat(directory);
+function checkPrivateDirectory(directory: string): void {
+  const own = lstatSync(directory);
   if (!own.isDirectory()) throw notOurs(directory, "it is no directory", "Choose another with --state-dir.");
   if (own.uid !== process.getuid?.())
     throw notOurs(directory, "it belongs to another user", "Choose another with --state-dir.");
@@ -124,7 +114,7 @@ async function checkPrivateDirectory(directory: string): Promise<void> {
     throw notOurs(directory, "others may enter it", `Run chmod 700 ${directory}`);
   }
   for (let parent = dirname(directory); ; parent = dirname(parent)) {
-    const { mode, uid } = await lstat(parent);
+    const { mode, uid } = lstatSync(parent);
     const isSticky = (mode & constants.S_IFMT) === constants.S_IFDIR && (mode & 0o1000) !== 0;
     if ((mode & 0o002) !== 0 && !isSticky)
       throw notOurs(directory, `anybody may write to ${parent}`, "Choose another with --state-dir.");
@@ -151,9 +141,9 @@ export async function removeFile(path: string): Promise<void> {
 }
 
 /** The path without symbolic links; undefined when nothing is there. */
-export async function resolvePath(path: string): Promise<string | undefined> {
+export function resolvePath(path: string): string | undefined {
   try {
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch (cause) {
     if (isMissing(cause)) return undefined;
     throw cause;

@@ -56,7 +56,7 @@ export async function readInstalledFiles({
       listFiles(dirname(dropIn), basename(dropIn)),
     ])
   ).flat();
-  const files = await Promise.all(paths.map(async (path) => ({ path, content: await readTextFile(path) })));
+  const files = paths.map((path) => ({ path, content: readTextFile(path) }));
   return files.flatMap(({ path, content }) => (content === undefined ? [] : [{ path, content }]));
 }
 

@@ -1,4 +1,4 @@
-import { access, constants, readdir, stat } from "node:fs/promises";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { type DnsmasqFacts, parseDnsmasqVersion } from "@terok-shield/dns-tier";
 import { ShieldError } from "../shield-error.ts";
 import { type ContainersConfPlaces, findContainersConfPlaces, readHooksSetting } from "./containers-conf.ts";
@@ -67,22 +67,18 @@ export async function findHostFacts(
   const versions = await openVersionCache(cacheFile, runCommand);
   const require = (name: string, debianPackage: string) =>
     requireProgram(name, searched.programs, debianPackage);
-  const podman = await require("podman", "podman");
-  const [nft, nsenter, setpriv, sed] = await Promise.all([
-    require("nft", "nftables"),
-    require("nsenter", "util-linux"),
-    require("setpriv", "util-linux"),
-    require("sed", "sed"),
-  ]);
-  const [dnsmasq, ulogd, dig, getent, slirp4netns, pasta] = await Promise.all(
-    ["dnsmasq", "ulogd", "dig", "getent", "slirp4netns", "pasta"].map((name) =>
-      findProgram(name, searched.programs),
-    ),
-  );
+  const podman = require("podman", "podman");
+  const nft = require("nft", "nftables");
+  const nsenter = require("nsenter", "util-linux");
+  const setpriv = require("setpriv", "util-linux");
+  const sed = require("sed", "sed");
+  const find = (name: string) => findProgram(name, searched.programs);
+  const [dnsmasq, ulogd, dig, getent] = [find("dnsmasq"), find("ulogd"), find("dig"), find("getent")];
+  const [slirp4netns, pasta] = [find("slirp4netns"), find("pasta")];
   const [podmanMajor, podmanMinor] = parsePodmanVersion(await versions.ask("podman", podman));
   const dnsmasqFacts =
     dnsmasq === undefined ? undefined : readDnsmasqFacts(await versions.ask("dnsmasq", dnsmasq));
-  const plugins = ulogd === undefined ? undefined : await findUlogdPlugins(searched.ulogdPlugins);
+  const plugins = ulogd === undefined ? undefined : findUlogdPlugins(searched.ulogdPlugins);
   await versions.save();
   return {
     podmanMajor,
@@ -108,12 +104,14 @@ export async function findHostFacts(
 }
 
 /** The first of the directories that has the program. */
-export async function findProgram(name: string, directories: readonly string[]): Promise<string | undefined> {
+export function findProgram(name: string, directories: readonly string[]): string | undefined {
   for (const directory of directories) {
     const path = `${directory}/${name}`;
     try {
-      await access(path, constants.X_OK);
-      if ((await stat(path)).isFile()) return path;
+      // A program is in one of the directories, and an error for each other takes longer than a look.
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) continue;
+      accessSync(path, constants.X_OK);
+      return path;
     } catch {
       // Not here.
     }
@@ -121,12 +119,8 @@ export async function findProgram(name: string, directories: readonly string[]):
   return undefined;
 }
 
-async function requireProgram(
-  name: string,
-  directories: readonly string[],
-  debianPackage: string,
-): Promise<string> {
-  const path = await findProgram(name, directories);
+function requireProgram(name: string, directories: readonly string[], debianPackage: string): string {
+  const path = findProgram(name, directories);
   if (path === undefined) {
     throw new ShieldError(`${name} is not installed. On Debian: sudo apt-get install ${debianPackage}`);
   }
@@ -152,13 +146,13 @@ function readDnsmasqFacts(output: string): DnsmasqFacts | undefined {
 }
 
 /** The JSON plugin is a package of its own; without it ulogd is of no use here. */
-export async function findUlogdPlugins(parents: readonly string[]): Promise<string | undefined> {
+export function findUlogdPlugins(parents: readonly string[]): string | undefined {
   for (const parent of parents) {
-    const nested = (await list(parent))
+    const nested = list(parent)
       .filter((name) => name.endsWith("-linux-gnu"))
       .map((name) => `${parent}/${name}`);
     for (const directory of [parent, ...nested].map((path) => `${path}/ulogd`)) {
-      if ((await list(directory)).includes("ulogd_output_JSON.so")) return directory;
+      if (list(directory).includes("ulogd_output_JSON.so")) return directory;
     }
   }
   return undefined;
@@ -169,8 +163,7 @@ async function findHooksDirectories(places: ContainersConfPlaces, podmanMajor: n
   const { directories, file } = await readHooksSetting(places, podmanMajor);
   const own = (["user", "system"] as const).map((scope) => findHooksInstallation(scope).hooksDirectory);
   const others = directories.filter((directory) => !own.includes(directory));
-  const contents = await Promise.all(others.map(list));
-  const used = others.filter((_, index) => (contents[index]?.length ?? 0) > 0);
+  const used = others.filter((directory) => list(directory).length > 0);
   const strange = used.find((directory) => /[\s,"'\\$`*?[]/.test(directory));
   if (strange === undefined) return used;
   throw new ShieldError(
@@ -178,9 +171,9 @@ async function findHooksDirectories(places: ContainersConfPlaces, podmanMajor: n
   );
 }
 
-async function list(directory: string): Promise<string[]> {
+function list(directory: string): string[] {
   try {
-    return await readdir(directory);
+    return readdirSync(directory);
   } catch {
     return [];
   }
@@ -193,11 +186,11 @@ interface VersionCache {
 
 /** Keyed by path, size and time of change: an upgraded program is asked again. */
 async function openVersionCache(file: string, runCommand: RunCommand): Promise<VersionCache> {
-  const known = parseCache(await readTextFile(file));
+  const known = parseCache(readTextFile(file));
   let isChanged = false;
   return {
     ask: async (program, path) => {
-      const { size, mtimeMs } = await stat(path);
+      const { size, mtimeMs } = statSync(path);
       const key = `${path}:${size}:${mtimeMs}`;
       const cached = known[key];
       if (cached !== undefined) return cached;

@@ -37,7 +37,7 @@ const UNVERSIONED = ["newuidmap", "sed", "dig", "getent"] as const;
 export async function readMachine(host: Host): Promise<Machine> {
   const [versioned, unversioned, distribution, tun, confinement, isLingering, outdated] = await Promise.all([
     Promise.all(VERSIONED.map(async (name) => [name, await askVersion(host, name)] as const)),
-    Promise.all(UNVERSIONED.map(async (name) => [name, await findUnversioned(name)] as const)),
+    Promise.all(UNVERSIONED.map(async (name) => [name, findUnversioned(name)] as const)),
     readDistribution(),
     readTun(),
     readConfinement(),
@@ -51,7 +51,7 @@ export async function readMachine(host: Host): Promise<Machine> {
   );
   const podman = await readPodman(host, programs.podman);
   const dnsmasq = readDnsmasq(said.dnsmasq?.stdout);
-  const ulogdPlugins = await findUlogdPlugins(SEARCHED.ulogdPlugins);
+  const ulogdPlugins = findUlogdPlugins(SEARCHED.ulogdPlugins);
   return {
     distribution,
     isRoot: process.getuid?.() === 0,
@@ -75,7 +75,7 @@ async function askVersion(
   host: Host,
   name: (typeof VERSIONED)[number],
 ): Promise<{ readonly path: string; readonly stdout: string } | undefined> {
-  const path = await findProgram(name, SEARCHED.programs);
+  const path = findProgram(name, SEARCHED.programs);
   if (path === undefined) return undefined;
   const { stdout = "" } = await ask(host, { program: name, file: path, args: ["--version"] });
   return { path, stdout };
@@ -86,8 +86,8 @@ function readVersion({ path, stdout }: { readonly path: string; readonly stdout:
   return { path, ...(version === undefined ? {} : { version }) };
 }
 
-async function findUnversioned(name: (typeof UNVERSIONED)[number]): Promise<FoundProgram | undefined> {
-  const path = await findProgram(name, SEARCHED.programs);
+function findUnversioned(name: (typeof UNVERSIONED)[number]): FoundProgram | undefined {
+  const path = findProgram(name, SEARCHED.programs);
   return path === undefined ? undefined : { path };
 }
 
@@ -137,7 +137,7 @@ async function readPodman(
 async function readSubordinateIds(): Promise<MachineFacts["subordinateIds"]> {
   const owners = [readUserName(), String(process.getuid?.())];
   const count = async (file: string) =>
-    ((await readTextFile(file).catch(() => undefined)) ?? "")
+    (readIfPossible(file) ?? "")
       .split("\n")
       .map((line) => line.split(":"))
       .filter(([owner = ""]) => owners.includes(owner))
@@ -163,7 +163,7 @@ async function tryStateDirectory(
 ): Promise<Pick<MachineFacts, "stateDirectoryFault" | "dnsmasqFault">> {
   let directory: string | undefined;
   try {
-    await ensurePrivateDirectory(host.places.state);
+    ensurePrivateDirectory(host.places.state);
     directory = await mkdtemp(`${host.places.state}/doctor-`);
     const file = `${directory}/${BUNDLE_FILE.dnsmasqConf}`;
     await writeFile(file, "port=0\n", { mode: 0o600 });
@@ -188,13 +188,13 @@ async function readTun(): Promise<MachineFacts["tun"]> {
 }
 
 async function readConfinement(): Promise<MachineFacts["confinement"]> {
-  const read = (file: string) => readTextFile(file).catch(() => undefined);
+  const read = readIfPossible;
   if ((await read("/sys/module/apparmor/parameters/enabled"))?.startsWith("Y")) return "apparmor";
   return (await read("/sys/fs/selinux/enforce")) === "1" ? "selinux" : "none";
 }
 
-async function readDistribution(): Promise<Distribution> {
-  const text = (await readTextFile("/etc/os-release").catch(() => undefined)) ?? "";
+function readDistribution(): Distribution {
+  const text = readIfPossible("/etc/os-release") ?? "";
   const ids = [...text.matchAll(/^ID(?:_LIKE)?="?([^"\n]*)"?$/gm)].flatMap(([, names = ""]) =>
     names.split(" "),
   );
@@ -211,7 +211,7 @@ async function listOutdated({ places }: Host): Promise<string[]> {
   const outdated: string[] = [];
   for (const container of await listBundles(places).catch(() => [])) {
     const file = `${bundleDirectory(places, container)}/${BUNDLE_FILE.manifest}`;
-    const sealed = parseJson((await readTextFile(file).catch(() => undefined)) ?? "");
+    const sealed = parseJson(readIfPossible(file) ?? "");
     const { manifest } = (sealed ?? {}) as { manifest?: { version?: unknown } };
     // One that is damaged shows in status.
     if (manifest?.version !== undefined && manifest.version !== BUNDLE_VERSION) outdated.push(container);
@@ -264,6 +264,14 @@ async function ask({ runCommand }: Host, command: Command): Promise<Answer> {
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readIfPossible(file: string): string | undefined {
+  try {
+    return readTextFile(file);
   } catch {
     return undefined;
   }

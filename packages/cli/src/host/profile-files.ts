@@ -30,7 +30,7 @@ export async function listProfiles({ config, bundledProfiles }: Places): Promise
 export async function readProfile(places: Places, name: string): Promise<{ file: string; text: string }> {
   const profiles = await listProfiles(places);
   const profile = profiles.find((candidate) => candidate.name === name);
-  const text = profile === undefined ? undefined : await readTextFile(profile.file);
+  const text = profile === undefined ? undefined : readTextFile(profile.file);
   if (profile === undefined || text === undefined) {
     const known = profiles.map((candidate) => candidate.name).join(", ");
     throw new ShieldError(`profile ${JSON.stringify(name)} does not exist. Known profiles: ${known}.`, {
@@ -59,12 +59,12 @@ export async function updateUserProfile(
   const directory = `${config}/profiles`;
   const file = `${directory}/${parseProfileName(name)}.txt`;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await withBundleLock((await resolvePath(directory)) ?? directory, async () => {
-    const text = await readTextFile(file);
+  await withBundleLock(resolvePath(directory) ?? directory, async () => {
+    const text = readTextFile(file);
     const updated = update(text, file);
     if (updated === text) return;
     // Who keeps it elsewhere, and links to it, goes on to do so.
-    const target = (await resolvePath(file)) ?? file;
+    const target = resolvePath(file) ?? file;
     await writeFileAtomically(
       target,
       updated,

@@ -5,9 +5,9 @@ import { makeTemporaryDirectory } from "../../testing/temporary-directory.ts";
 import { makeTestPlaces } from "../../testing/test-host.ts";
 import { findProtectedPaths } from "./protected-paths.ts";
 
-test("what rewrites the policy, and what acts on the host, is protected by the user's own variables", async () => {
+test("what rewrites the policy, and what acts on the host, is protected by the user's own variables", () => {
   const places = makeTestPlaces();
-  const { unwritable, unreachable } = await findProtectedPaths(places, {
+  const { unwritable, unreachable } = findProtectedPaths(places, {
     HOME: "/nonexistent/me",
     XDG_CONFIG_HOME: "/nonexistent/config",
     XDG_RUNTIME_DIR: "/nonexistent/run",
@@ -34,8 +34,8 @@ test("what rewrites the policy, and what acts on the host, is protected by the u
   ]);
 });
 
-test("without XDG variables, by their defaults", async () => {
-  const { unwritable, unreachable } = await findProtectedPaths(makeTestPlaces(), { HOME: "/nonexistent/me" });
+test("without XDG variables, by their defaults", () => {
+  const { unwritable, unreachable } = findProtectedPaths(makeTestPlaces(), { HOME: "/nonexistent/me" });
   expect(unwritable).toEqual(
     expect.arrayContaining([
       "/nonexistent/me/.config/containers",
@@ -46,11 +46,11 @@ test("without XDG variables, by their defaults", async () => {
   expect(unreachable).toContain(`/run/user/${process.getuid?.()}/podman`);
 });
 
-test("a path is protected under its real name, also before it exists", async () => {
+test("a path is protected under its real name, also before it exists", () => {
   const directory = makeTemporaryDirectory();
   mkdirSync(`${directory}/dotfiles/containers`, { recursive: true });
   symlinkSync(`${directory}/dotfiles`, `${directory}/config`);
-  const { unwritable } = await findProtectedPaths(makeTestPlaces(), {
+  const { unwritable } = findProtectedPaths(makeTestPlaces(), {
     HOME: "/nonexistent/me",
     XDG_CONFIG_HOME: `${directory}/config`,
   });

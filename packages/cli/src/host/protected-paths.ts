@@ -1,4 +1,4 @@
-import { realpath } from "node:fs/promises";
+import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { BundleManifest } from "@terok-shield/hook-entrypoint/contract";
@@ -6,10 +6,10 @@ import { findCodeCache } from "./code-cache-place.ts";
 import type { Places } from "./places.ts";
 
 /** What no mount may hand to a container: see `BundleManifest.protectedPaths`. */
-export async function findProtectedPaths(
+export function findProtectedPaths(
   places: Places,
   environment = process.env,
-): Promise<BundleManifest["protectedPaths"]> {
+): BundleManifest["protectedPaths"] {
   const home = environment.HOME ?? homedir();
   const config = environment.XDG_CONFIG_HOME || join(home, ".config");
   const data = environment.XDG_DATA_HOME || join(home, ".local/share");
@@ -44,16 +44,16 @@ export async function findProtectedPaths(
     "/run/systemd/private",
   ];
   return {
-    unwritable: await Promise.all(unwritable.map(resolveLinks)),
-    unreachable: await Promise.all(unreachable.map(resolveLinks)),
+    unwritable: unwritable.map(resolveLinks),
+    unreachable: unreachable.map(resolveLinks),
   };
 }
 
 /** A path that does not exist yet is protected under the name that it would get. */
-async function resolveLinks(path: string): Promise<string> {
+function resolveLinks(path: string): string {
   try {
-    return await realpath(path);
+    return realpathSync.native(path);
   } catch {
-    return path === "/" ? path : join(await resolveLinks(dirname(path)), path.slice(path.lastIndexOf("/")));
+    return path === "/" ? path : join(resolveLinks(dirname(path)), path.slice(path.lastIndexOf("/")));
   }
 }

@@ -10,7 +10,7 @@ const line = (name: string, number: number) =>
 async function namesIn(files: Readonly<Record<string, string>>): Promise<string[]> {
   const bundle = makeTemporaryDirectory();
   writeFiles(bundle, files);
-  return [...attributeAnswers(await readResolverLog(bundle)).keys()];
+  return [...attributeAnswers(readResolverLog(bundle)).keys()];
 }
 
 test("holds what the log had before it grew too long, and nothing of the run before", async () => {

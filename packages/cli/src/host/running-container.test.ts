@@ -16,9 +16,9 @@ describe("findRunningContainer", () => {
   test.each([
     ["with a hosts file", { hostsFile: "/run/hosts" }],
     ["without", {}],
-  ])("gives the record of a process that runs, %s", async (_, more) => {
+  ])("gives the record of a process that runs, %s", (_, more) => {
     const record = { ...recordSelf(), ...more };
-    expect(await findRunningContainer(makeBundle(JSON.stringify(record)))).toEqual(record);
+    expect(findRunningContainer(makeBundle(JSON.stringify(record)))).toEqual(record);
   });
 
   test("reads start times also of a process whose name has parentheses and spaces", async () => {
@@ -29,16 +29,16 @@ describe("findRunningContainer", () => {
     expect(stat).toContain("(a) R (b) ");
     const startTime = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
     const record = { ...recordSelf(), pid: child.pid, startTime };
-    expect(await findRunningContainer(makeBundle(JSON.stringify(record)))).toEqual(record);
+    expect(findRunningContainer(makeBundle(JSON.stringify(record)))).toEqual(record);
   });
 
   test.each([
     ["started at another time: its pid came round again", { startTime: "1" }],
     ["is in another network namespace", { networkNamespace: 1 }],
     ["is gone", { pid: 2 ** 22 + 1 }],
-  ])("gives nothing for a process that %s", async (_, other) => {
+  ])("gives nothing for a process that %s", (_, other) => {
     const record = { ...recordSelf(), ...other };
-    expect(await findRunningContainer(makeBundle(JSON.stringify(record)))).toBeUndefined();
+    expect(findRunningContainer(makeBundle(JSON.stringify(record)))).toBeUndefined();
   });
 
   test.each([
@@ -50,9 +50,9 @@ describe("findRunningContainer", () => {
     ["has a pid of 0", JSON.stringify({ ...recordSelf(), pid: 0 })],
     ["has a pid that is a path", JSON.stringify({ ...recordSelf(), pid: "../self" })],
     ["has an owner of 0", JSON.stringify({ ...recordSelf(), ownerPid: 0 })],
-  ])("gives nothing when the record %s", async (_, runtime) => {
+  ])("gives nothing when the record %s", (_, runtime) => {
     const bundle = runtime === undefined ? makeTemporaryDirectory() : makeBundle(runtime);
-    expect(await findRunningContainer(bundle)).toBeUndefined();
+    expect(findRunningContainer(bundle)).toBeUndefined();
   });
 });
 

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { BUNDLE_FILE, type RuntimeRecord } from "@terok-shield/hook-entrypoint/contract";
 import * as z from "zod/mini";
 import { ShieldError } from "../shield-error.ts";
@@ -16,13 +16,13 @@ const schema = z.object({
 });
 
 /** The record of the container's present run; undefined when it does not run. */
-export async function findRunningContainer(bundle: string): Promise<RuntimeRecord | undefined> {
-  const text = await readTextFile(`${bundle}/${BUNDLE_FILE.runtime}`);
+export function findRunningContainer(bundle: string): RuntimeRecord | undefined {
+  const text = readTextFile(`${bundle}/${BUNDLE_FILE.runtime}`);
   if (text === undefined) return undefined;
   const result = schema.safeParse(parseJson(text), { jitless: true });
   if (!result.success) return undefined;
   const { hostsFile, ...record } = result.data;
-  if (!(await isSameProcess(record))) return undefined;
+  if (!isSameProcess(record)) return undefined;
   return { ...record, ...(hostsFile === undefined ? {} : { hostsFile }) };
 }
 
@@ -87,16 +87,16 @@ export function enterNetwork({ ownerPid, pid }: RuntimeRecord): string[] {
 }
 
 /** A pid comes round again; a start time and a namespace do not. */
-async function isSameProcess({ pid, startTime, networkNamespace }: RuntimeRecord): Promise<boolean> {
-  if ((await readProcessStat(pid))?.startTime !== startTime) return false;
-  return (await readNetworkNamespace(pid)) === networkNamespace;
+function isSameProcess({ pid, startTime, networkNamespace }: RuntimeRecord): boolean {
+  if (readProcessStat(pid)?.startTime !== startTime) return false;
+  return readNetworkNamespace(pid) === networkNamespace;
 }
 
 /** Undefined when there is no such process. */
-export async function readProcessStat(
+export function readProcessStat(
   pid: number,
-): Promise<{ readonly parent: number; readonly startTime: string } | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch((cause) => missingProcess(pid, cause));
+): { readonly parent: number; readonly startTime: string } | undefined {
+  const text = lookAt(pid, () => readFileSync(`/proc/${pid}/stat`, "utf8"));
   if (text === undefined) return undefined;
   // What stands before the last parenthesis may hold anything (proc(5)).
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -104,13 +104,18 @@ export async function readProcessStat(
 }
 
 /** Inode; undefined when there is no such process. @throws ShieldError when it is not ours to look at. */
-export async function readNetworkNamespace(pid: number): Promise<number | undefined> {
-  return (await stat(`/proc/${pid}/ns/net`).catch((cause) => missingProcess(pid, cause)))?.ino;
+export function readNetworkNamespace(pid: number): number | undefined {
+  return lookAt(pid, () => statSync(`/proc/${pid}/ns/net`))?.ino;
 }
 
-function missingProcess(pid: number, cause: NodeJS.ErrnoException): undefined {
-  if (cause.code === "ENOENT" || cause.code === "ESRCH") return undefined;
-  throw new ShieldError(`Process ${pid} of the container cannot be looked at: ${cause.message}.`, { cause });
+function lookAt<Seen>(pid: number, look: () => Seen): Seen | undefined {
+  try {
+    return look();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw new ShieldError(`Process ${pid} of the container cannot be looked at: ${message}.`, { cause });
+  }
 }
 
 function parseJson(text: string): unknown {

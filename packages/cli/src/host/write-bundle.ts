@@ -1,4 +1,5 @@
-import { lstat, open } from "node:fs/promises";
+import { lstatSync, type Stats } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { PlannedFile } from "../bundle-plan.ts";
 import { readTextFile, stageFile } from "./files.ts";
@@ -10,8 +11,7 @@ import { readTextFile, stageFile } from "./files.ts";
  * @throws ShieldError when one cannot be written.
  */
 export async function writeChangedFiles(files: readonly PlannedFile[]): Promise<string[]> {
-  const checked = await Promise.all(files.map(async (file) => ({ file, isFine: await isAsPlanned(file) })));
-  const changed = checked.filter(({ isFine }) => !isFine).map(({ file }) => file);
+  const changed = files.filter((file) => !isAsPlanned(file));
   const staged = await Promise.allSettled(
     changed.map(({ path, content, mode }) => stageFile(path, content, mode)),
   );
@@ -28,11 +28,20 @@ export async function writeChangedFiles(files: readonly PlannedFile[]): Promise<
   return changed.map(({ path }) => path);
 }
 
-async function isAsPlanned({ path, content, mode }: PlannedFile): Promise<boolean> {
-  const stat = await lstat(path).catch(() => undefined);
+function isAsPlanned({ path, content, mode }: PlannedFile): boolean {
+  const stat = lookAt(path);
   if (stat?.isFile() !== true || (stat.mode & 0o7777) !== mode || stat.uid !== process.getuid?.())
     return false;
-  return (await readTextFile(path)) === content;
+  return readTextFile(path) === content;
+}
+
+/** Undefined where it cannot be looked at: then to write says why. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** A name that was given to a file outlives a crash of the machine only with its directory. */

@@ -4,12 +4,18 @@ import { until } from "../src/lab/until.ts";
 import { type BenchLab, PLAIN_NETWORK, sleeping, writeProfile } from "./bench-lab.ts";
 import type { Figure, Section } from "./figure.ts";
 
-const SECONDS = 1;
+const THROUGHPUT_SECONDS = 2;
+const CONNECTION_SECONDS = 1;
 const QUERIES = 150;
 const SERVERS = { IPv4: "198.18.1.1", IPv6: "2001:2::aaaa" };
+/** The least that a firewall can do which tells replies from what is new. */
+const STATEFUL_RULES =
+  "table inet least { chain output { type filter hook output priority filter; policy drop; ct state new,established,related,untracked accept; }; }";
 const NO_WORSE = { throughput: { least: 0.97 }, connections: { least: 0.9 } };
 
-/** The same from a shielded container and from one without, in turn. */
+type Container = "open" | "stateful" | "guarded";
+
+/** The same from a shielded container, from one without, and from one with a single rule, in turn. */
 export async function measureTraffic({ lab, rounds }: BenchLab): Promise<Section> {
   await writeProfile(lab, "traffic", [...Object.values(SERVERS), "good.test"]);
   await lab.user.mustRun("terok-shield", [
@@ -21,7 +27,13 @@ export async function measureTraffic({ lab, rounds }: BenchLab): Promise<Section
     "-d",
     ...sleeping(lab),
   ]);
-  await lab.user.mustRun("podman", ["run", "-d", "--name", "open", ...PLAIN_NETWORK, ...sleeping(lab)]);
+  for (const name of ["open", "stateful"])
+    await lab.user.mustRun("podman", ["run", "-d", "--name", name, ...PLAIN_NETWORK, ...sleeping(lab)]);
+  const pid = (
+    await lab.user.mustRun("podman", ["inspect", "--format", "{{.State.Pid}}", "stateful"])
+  ).trim();
+  const enter = ["unshare", "nsenter", `--net=/proc/${pid}/ns/net`, "nft", STATEFUL_RULES];
+  await lab.user.mustRun("podman", enter);
   const stop = await startIperf(lab.path("/run/lab/internet"));
   const client = await readFile(new URL("traffic-client.py", import.meta.url), "utf8");
   const inside = (container: string, ...command: string[]) =>
@@ -33,24 +45,26 @@ export async function measureTraffic({ lab, rounds }: BenchLab): Promise<Section
   async function compare(
     name: string,
     unit: Figure["unit"],
-    measure: (container: "open" | "guarded") => Promise<number>,
-    target?: Figure["target"],
+    measure: (container: Container) => Promise<number>,
+    { target, others = [] }: { target?: Figure["target"]; others?: readonly Container[] } = {},
   ): Promise<void> {
-    const open: number[] = [];
-    const guarded: number[] = [];
+    const containers: readonly Container[] = ["open", ...others, "guarded"];
+    const values = new Map(containers.map((container) => [container, [] as number[]]));
     for (let round = 0; round < rounds; round += 1) {
-      open.push(await measure("open"));
-      guarded.push(await measure("guarded"));
+      // Back and forth, so that none has always been the first.
+      for (const container of round % 2 === 0 ? containers : containers.toReversed())
+        values.get(container)?.push(await measure(container));
     }
+    const without = `${name}, no shield`;
+    const names = { open: without, stateful: `${name}, one stateful rule`, guarded: name };
     figures.push(
-      { name: `${name}, no shield`, unit, values: open },
-      {
-        name,
+      ...[...values].map(([container, each]) => ({
+        name: names[container],
         unit,
-        values: guarded,
-        against: `${name}, no shield`,
-        ...(target === undefined ? {} : { target }),
-      },
+        values: each,
+        ...(container === "open" ? {} : { against: without }),
+        ...(container === "guarded" && target !== undefined ? { target } : {}),
+      })),
     );
   }
 
@@ -71,19 +85,21 @@ export async function measureTraffic({ lab, rounds }: BenchLab): Promise<Section
                 "--parallel",
                 String(flows),
                 "--time",
-                String(SECONDS),
+                String(THROUGHPUT_SECONDS),
                 "--json",
               ],
             );
-            return JSON.parse(out).end.sum_received.bits_per_second / 1e9;
+            const { error, end } = JSON.parse(out);
+            if (error !== undefined) throw new Error(`iperf3 in ${container}: ${error}`);
+            return end.sum_received.bits_per_second / 1e9;
           },
-          NO_WORSE.throughput,
+          { target: NO_WORSE.throughput, others: ["stateful"] },
         );
         await compare(
           `connections, ${what}`,
           "/s",
-          (container) => ask(container, "connect", server, "9000", String(flows), String(SECONDS)),
-          NO_WORSE.connections,
+          (container) => ask(container, "connect", server, "9000", String(flows), String(CONNECTION_SECONDS)),
+          { target: NO_WORSE.connections },
         );
       }
     }
@@ -101,7 +117,7 @@ export async function measureTraffic({ lab, rounds }: BenchLab): Promise<Section
   }
   return {
     title: "Traffic",
-    about: `From a container through slirp4netns to the lab's internet: throughput by iperf3 for ${SECONDS} s, connections one after the other in as many threads as flows, ${QUERIES} queries one after the other.`,
+    about: `From a container through slirp4netns to the lab's internet: throughput by iperf3 for ${THROUGHPUT_SECONDS} s, connections one after the other in as many threads as flows, ${QUERIES} queries one after the other. One stateful rule accepts everything, and shows what the kernel's connection tracking costs by itself.`,
     figures,
   };
 }

@@ -1,6 +1,7 @@
 /**
  * `pnpm bench [SECTION…]`: measures, prints, and writes docs/benchmarks.md and docs/benchmarks.json. With sections named, it
- * prints those alone and writes nothing. BENCH_ROUNDS says how many rounds count; 10 when absent.
+ * prints those alone and writes nothing. BENCH_ROUNDS says how many rounds count, 10 when absent, and
+ * BENCH_FLOOD_SECONDS how long the flood takes, 60 when absent.
  */
 import { writeFile } from "node:fs/promises";
 import { arch, cpus, release, totalmem } from "node:os";
@@ -10,6 +11,7 @@ import { createLab, type Lab } from "../src/lab/lab.ts";
 import type { BenchLab } from "./bench-lab.ts";
 import { measureCommands } from "./commands.ts";
 import type { Section } from "./figure.ts";
+import { measureFlood } from "./flood.ts";
 import { measureHelpers } from "./helpers.ts";
 import { renderReport } from "./render-report.ts";
 import { measureRules } from "./rules.ts";
@@ -22,6 +24,7 @@ const SECTIONS: Readonly<Record<string, (bench: BenchLab) => Promise<Section>>> 
   rules: measureRules,
   traffic: measureTraffic,
   helpers: measureHelpers,
+  flood: measureFlood,
 };
 const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
 

@@ -1,7 +1,7 @@
 /** What was measured of one thing, round by round. */
 export interface Figure {
   readonly name: string;
-  readonly unit: "ms" | "s" | "Gbit/s" | "/s" | "MiB" | "";
+  readonly unit: "ms" | "s" | "Gbit/s" | "/s" | "MiB" | "%" | "";
   readonly values: readonly number[];
   /** The figure of the same section that it is compared with, round by round in turn. */
   readonly against?: string;

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createLab, type Lab } from "../src/lab/lab.ts";
-import { PLATFORM } from "../src/lab/platform.ts";
+import { PLATFORM, shieldConfig } from "../src/lab/platform.ts";
 import { until } from "../src/lab/until.ts";
 import { eventsOf, type ShieldEvent } from "../tests/shield-events.ts";
 import { type ShieldedContainer, startShielded } from "../tests/shielded-container.ts";
@@ -67,6 +67,12 @@ export interface AttackLab {
   destroy(): Promise<void>;
 }
 
+/** How the shielded container is started, beside its profile. */
+interface TargetOptions {
+  readonly config?: string;
+  readonly podmanArguments?: readonly string[];
+}
+
 /** All that the shielded container may reach. */
 const PROFILE = `
 good.test
@@ -85,10 +91,14 @@ const CONTROL = "control";
 const CONTAINERS = { shielded: TARGET, armed: TARGET, control: CONTROL };
 const SLEEP = ["sh", "-c", "trap exit TERM; sleep infinity & wait"];
 
-export async function createAttackLab(shieldPrefix: string): Promise<AttackLab> {
+export async function createAttackLab(
+  shieldPrefix: string,
+  { config = shieldConfig(), podmanArguments = [] }: TargetOptions = {},
+): Promise<AttackLab> {
   const lab = await createLab({ shieldPrefix });
   try {
-    const target = await startShielded(lab, TARGET, PROFILE);
+    await lab.user.writeFile(`${lab.user.home}/.config/terok/shield/config.yml`, config);
+    const target = await startShielded(lab, TARGET, PROFILE, podmanArguments);
     await lab.user.mustRun("podman", [
       ...["run", "-d", "--name", CONTROL, PLATFORM.network.optionWithHost],
       ...["--cap-add", "all", "--security-opt", "seccomp=unconfined", "--device", "/dev/net/tun"],

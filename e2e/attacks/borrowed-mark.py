@@ -3,7 +3,7 @@
 Each end of it is an address that this container does not have (IPV6_FREEBIND), so it can send both ways.
 """
 
-OPENED, LEARNED = ("2001:2::cccc", 7777), ("2001:2::21", 7778)
+OPENED, LEARNED = ("2001:2::cccc", 7777), (sys.argv[1], int(sys.argv[2]))
 
 
 def send(source, destination):

@@ -9,6 +9,7 @@ import path from "node:path";
 import { installShield } from "../src/lab/install-shield.ts";
 import type { Attack } from "./attack.ts";
 import { createAttackLab } from "./attack-lab.ts";
+import { STARTED_WITH } from "./decision-holes.ts";
 import { OTHER_REFUSALS } from "./hook-checks.ts";
 import { makeHookHoles } from "./hook-holes.ts";
 import { makeRuleHoles } from "./rule-holes.ts";
@@ -62,7 +63,7 @@ async function* ruleHoles(): AsyncGenerator<Hole> {
       .filter((name) => name.endsWith(".attack.ts"))
       .map(async (name) => ((await import(`./${name}`)) as { attack: Attack }).attack),
   );
-  const attackLab = await createAttackLab(installed.prefix);
+  const attackLab = await createAttackLab(installed.prefix, STARTED_WITH);
   try {
     yield* makeRuleHoles(attackLab, attacks);
   } finally {
@@ -95,8 +96,7 @@ function renderRules(table: string): string {
 
 Each rule is taken away from a running container. What finds it is the first of: what has to be open and is not, a denied
 address that is not closed, a silent counter, an attack that gets another outcome, a packet on the wire, a silent log.
-The rules that published ports, the host's loopback and decisions for a time bring are not among them; they have kernel
-tests of their own in packages/nft-ruleset.
+The container publishes a port, may reach one of the host's loopback, and later has decisions for good and for a time.
 
 ${table}`;
 }

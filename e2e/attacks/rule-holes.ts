@@ -1,6 +1,8 @@
 import { type Kernel, openKernel } from "../tests/kernel.ts";
 import type { Attack } from "./attack.ts";
 import type { AttackLab } from "./attack-lab.ts";
+import { type Decided, decide } from "./decision-holes.ts";
+import { type Check, countersOf, findBorrowed, findMiscounted } from "./hole-check.ts";
 import type { Hole } from "./holes.ts";
 
 /** They show nothing here that others do not, and take long. */
@@ -59,6 +61,17 @@ const NOT_MISSED: readonly { readonly chain: string; readonly rule: string; read
     because:
       "is for who comes in over the wire by a published port, as with pasta; slirp4netns brings them by loopback",
   },
+  {
+    chain: "input",
+    rule: "tcp dport 8080 ct state new",
+    because:
+      "is for who comes in over the wire by a published port, as with pasta; slirp4netns brings them by loopback",
+  },
+  ...["dport", "sport"].map((end) => ({
+    chain: "output",
+    rule: `oifname "lo" tcp ${end} 8080 goto refuse_blocked`,
+    because: "closes one way of connections to a published port, and the other way is closed, too",
+  })),
 ];
 
 /** Takes away one rule of the running shield after the other. */
@@ -71,19 +84,24 @@ export async function* makeRuleHoles(attackLab: AttackLab, attacks: readonly Att
   const kernel = await openKernel(attackLab.lab, "target");
   const check = { attackLab, kernel, attacks: attacks.filter(({ program }) => !SLOW.includes(program)) };
   const seen = new Set<string>();
-  for (const { mode, skipped, find } of PHASES) {
+  let decided: Decided | undefined;
+  for (const { mode, isDecided = false, skipped, find: findIn } of PHASES) {
+    if (isDecided) decided ??= await decide(attackLab);
+    const find = (given: Check) => findIn(given, decided);
     const enterMode = async () => {
+      const [verb, ...words] = mode;
       await attackLab.target.mustShield("up", "--repair");
-      if (mode.length === 0) return;
+      if (verb === undefined) return;
       await attackLab.target.client.attempt(...LEARNED.map(([name]) => `tcp,${name},80`));
-      await attackLab.target.mustShield("down", ...mode.slice(1));
+      await decided?.learn();
+      await attackLab.target.mustShield(verb, ...words);
     };
     await enterMode();
     const before = await find(check);
     if (before !== undefined) throw new Error(`Without a hole this is red already: ${before}`);
     for (const { chain, text } of await rulesOf(kernel)) {
       const what = `${chain}: \`${text}\``;
-      if (chain === skipped || seen.has(what)) continue;
+      if (skipped?.test(what) === true || seen.has(what)) continue;
       seen.add(what);
       // Handles are new after each repair.
       const rule = (await rulesOf(kernel)).find((now) => now.chain === chain && now.text === text);
@@ -92,7 +110,11 @@ export async function* makeRuleHoles(attackLab: AttackLab, attacks: readonly Att
       const foundBy = await find(check);
       const { because } =
         NOT_MISSED.find((known) => known.chain === chain && text.includes(known.rule)) ?? {};
-      yield { what: mode.length > 0 ? `${what}, in ${mode.join(" ")}` : what, foundBy, because };
+      const where = [
+        ...(isDecided ? ["with decisions"] : []),
+        ...(mode.length > 0 ? [`in ${mode.join(" ")}`] : []),
+      ];
+      yield { what: [what, ...where].join(", "), foundBy, because };
       await enterMode();
     }
   }
@@ -111,16 +133,34 @@ const PRIVATE = [
   ["kept_v6", "fd77::7"],
 ] as const;
 
+/** Nothing leads there but bypass. */
+const NO_WAY = /^admit_bypass:/;
+/** Whoever would be asked is not there yet. */
+const GRANTED = /dport (?:7000|8080) /;
+
 /** Rules that are the same in a later phase are taken away in the first alone. */
 const PHASES: readonly {
   readonly mode: readonly string[];
-  readonly skipped?: string;
-  find(check: Check): Promise<string | undefined>;
+  readonly isDecided?: boolean;
+  readonly skipped?: RegExp;
+  find(check: Check, decided: Decided | undefined): Promise<string | undefined>;
 }[] = [
-  // There nothing leads to it.
-  { mode: [], skipped: "admit_bypass", find: findRed },
-  { mode: ["down"], find: (check) => findRedInBypass(check, "EHOSTUNREACH") },
-  { mode: ["down", "--all"], find: (check) => findRedInBypass(check, "answered") },
+  { mode: [], skipped: new RegExp(`${NO_WAY.source}|${GRANTED.source}`), find: findRed },
+  { mode: ["down"], skipped: GRANTED, find: (check) => findRedInBypass(check, "EHOSTUNREACH") },
+  { mode: ["down", "--all"], skipped: GRANTED, find: (check) => findRedInBypass(check, "answered") },
+  {
+    mode: [],
+    isDecided: true,
+    skipped: NO_WAY,
+    find: async (check, decided) => (await findClosed(check)) ?? (await decided?.findInForce(check)),
+  },
+  ...([["EHOSTUNREACH"], ["answered", "--all"]] as const).map(([privateOutcome, ...all]) => ({
+    mode: ["down", ...all, "--for", "1h"],
+    isDecided: true,
+    find: async (check: Check, decided: Decided | undefined) =>
+      (await findRedInBypass(check, privateOutcome)) ?? (await decided?.findInBypass(check)),
+  })),
+  { mode: ["block"], isDecided: true, find: async (check, decided) => decided?.findInBlock(check) },
 ];
 
 interface Rule {
@@ -145,12 +185,6 @@ async function rulesOf(kernel: Kernel): Promise<Rule[]> {
   return rules;
 }
 
-interface Check {
-  readonly attackLab: AttackLab;
-  readonly kernel: Kernel;
-  readonly attacks: readonly Attack[];
-}
-
 /** The first check that fails, cheap ones first. */
 async function findRed(check: Check): Promise<string | undefined> {
   const counted = await countersOf(check.kernel);
@@ -164,7 +198,7 @@ async function findRed(check: Check): Promise<string | undefined> {
     (await findStill(check, counted)) ??
     (await findSucceeding(check)) ??
     (await findTalking(check)) ??
-    (await findBorrowed(check)) ??
+    (await findBorrowed(check, "six.wild.test", ["2001:2::21", "7778"])) ??
     (await findDrowned(check))
   );
 }
@@ -237,24 +271,6 @@ async function findCountedTwice(check: Check): Promise<string | undefined> {
   for (const flowTo of ["tcp,198.18.1.1,80", "tcp,good.test,80"]) {
     const wrong = await findMiscounted(check, flowTo, ["allowed", "logged_allowed"]);
     if (wrong !== undefined) return `control: ${wrong}`;
-  }
-  return undefined;
-}
-
-/** A connection counts once, and is logged once, however much it carries. */
-async function findMiscounted(
-  { attackLab: { target }, kernel }: Check,
-  flowTo: string,
-  counters: readonly string[],
-): Promise<string | undefined> {
-  const before = await countersOf(kernel);
-  const flow = await target.client.open("stream", flowTo);
-  await flow.goesOn();
-  await flow.close();
-  const after = await countersOf(kernel);
-  for (const counter of counters) {
-    const more = (after.get(counter) ?? 0) - (before.get(counter) ?? 0);
-    if (more !== 1) return `a connection to ${flowTo} counts as ${more > 1 ? "many" : "none"} in ${counter}`;
   }
   return undefined;
 }
@@ -348,19 +364,6 @@ async function findTalking({ attackLab, kernel }: Check): Promise<string | undef
   return undefined;
 }
 
-/** An attacker does not make his connection to what an entry opens into one that DNS opened: it ends with the entry. */
-async function findBorrowed({ attackLab, kernel }: Check): Promise<string | undefined> {
-  await attackLab.target.client.attempt("tcp,six.wild.test,80");
-  const element = ["element", "inet", "terok_shield", "allow_v6", "{ 2001:2::cccc }"];
-  await kernel.nft("add", ...element);
-  const before = await attackLab.attack("shielded", "borrowed-mark.py", ["before"]);
-  await kernel.nft("delete", ...element);
-  const after = await attackLab.attack("shielded", "borrowed-mark.py");
-  const closed = Object.entries(before.steps).find(([, outcome]) => outcome !== "sent");
-  if (closed !== undefined) return `control: \`borrowed-mark\`: ${closed[0]} gives ${closed[1]}`;
-  return after.steps["the way"] === "EPERM" ? undefined : `\`borrowed-mark\`: the way stays open`;
-}
-
 async function findDrowned({ attackLab, kernel }: Check): Promise<string | undefined> {
   const { attack } = (await import("./dns-flood.attack.ts")) as { attack: Attack };
   for (const only of ["queries", "connections"]) {
@@ -373,12 +376,4 @@ async function findDrowned({ attackLab, kernel }: Check): Promise<string | undef
     if (now === counted) return `the counter refused_queries stands still in a flood of ${only}`;
   }
   return undefined;
-}
-
-/** Packets of each counter. */
-async function countersOf(kernel: Kernel): Promise<Map<string, number>> {
-  const { nftables } = JSON.parse(await kernel.nft("-j", "list", "counters")) as {
-    nftables: { counter?: { name: string; packets: number } }[];
-  };
-  return new Map(nftables.flatMap(({ counter }) => (counter ? [[counter.name, counter.packets]] : [])));
 }

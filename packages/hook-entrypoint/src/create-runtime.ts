@@ -44,7 +44,7 @@ export async function createRuntime(state: OciState, stateDirectory: string): Pr
       ownerPid: findMonitor(),
       ...(hostsFile === undefined ? {} : { hostsFile }),
     });
-    startLogKeeper(bundle);
+    startLogKeeper(bundle, pid);
     // Whoever changes the policy from here on finds the record, and so changes the kernel's rules, too.
     if (bundle.isReplaced()) throw new ShieldRefusal("its policy changed during the start. Start it again");
     if (state.annotations[ANNOTATION.auditEnabled] === "true") {

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   appendFileSync,
   existsSync,
@@ -58,7 +59,8 @@ describe.skipIf(process.getuid?.() !== 0)("the keeper of the logs", () => {
   }
 
   function startKeeper({ isAudited = "1", bytes = 100_000, interval = 0.05 } = {}): void {
-    const args = [directory, which("nft"), "inet terok_shield", which("dnsmasq"), which("ulogd")];
+    const serves = [directory, String(container.pid)];
+    const args = [...serves, which("nft"), "inet terok_shield", which("dnsmasq"), which("ulogd")];
     const [file = "", ...entry] = enterNetwork(container);
     const shell = ["/bin/sh", "-c", KEEPER_SCRIPT, KEEPER_NAME];
     const own = [...args, isAudited, String(bytes), String(interval)];
@@ -104,6 +106,17 @@ describe.skipIf(process.getuid?.() !== 0)("the keeper of the logs", () => {
     expect(last.before).toEqual(first.counters);
     expect(last.counters.allowed[0]).toBeGreaterThan(1);
     expect(findHelpers(directory)).toEqual([]);
+  });
+
+  test("ends dnsmasq and itself when the container is gone and nobody told", async () => {
+    startDnsmasq();
+    startKeeper();
+    await vi.waitFor(() => expect(snapshots()).toHaveLength(1), soon);
+    expect(findHelpers(directory)).toHaveLength(2);
+    const ended = once(container, "exit");
+    container.kill("SIGKILL");
+    await ended;
+    await vi.waitFor(() => expect(findHelpers(directory)).toEqual([]), soon);
   });
 
   test("writes nothing while nothing changes", async () => {

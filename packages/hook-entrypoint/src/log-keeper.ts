@@ -11,12 +11,14 @@ const ROTATED_BYTES = 4 * 1024 * 1024;
 const INTERVAL_SECONDS = 10;
 
 /**
- * Renames a log that has grown long, and writes down what the counters count when that is something new. Everything here
+ * Renames a log that has grown long, writes down what the counters count when that is something new, and ends its fellows
+ * and itself when the container is gone: runc runs no poststop hook for a container that failed to start after its
+ * createRuntime hook, and nobody does when podman's monitor was killed. Everything here
  * but `nft`, `stat`, `date` and `sleep` is the shell's own, since it runs as long as the container. `-ef` compares files:
  * a pid comes round again, but hardly as a process of the same program, and to that the signal says the same.
  */
 export const KEEPER_SCRIPT = `
-bundle=$1 nft=$2 table=$3 dnsmasq=$4 ulogd=$5 isAudited=$6 bytes=$7 interval=$8
+bundle=$1 container=$2 nft=$3 table=$4 dnsmasq=$5 ulogd=$6 isAudited=$7 bytes=$8 interval=$9
 cd "$bundle" || exit 1
 umask 077
 trap "finish=1" TERM
@@ -61,6 +63,11 @@ count
 until [ "$finish" ]; do
   sleep "$interval" &
   wait
+  [ "$finish" ] || [ -d "/proc/$container" ] || {
+    signal TERM ${BUNDLE_FILE.dnsmasqPid} "$dnsmasq"
+    signal TERM ${BUNDLE_FILE.ulogdPid} "$ulogd"
+    finish=1
+  }
   rotate
   count
 done
@@ -70,13 +77,13 @@ done
  * Starts the shell that keeps the container's logs short, in this network namespace. Logs have their bound without it;
  * its failure opens nothing.
  */
-export function startLogKeeper({ directory, manifest }: Bundle): void {
+export function startLogKeeper({ directory, manifest }: Bundle, containerPid: number): void {
   const { tier } = manifest.dns;
   if (tier !== "dnsmasq" && !manifest.isAudited) return;
   const { nft, dnsmasq = "", ulogd = "" } = manifest.programs;
   const { family, name } = manifest.table;
   const args = [
-    ...[directory, nft, `${family} ${name}`, dnsmasq, ulogd],
+    ...[directory, String(containerPid), nft, `${family} ${name}`, dnsmasq, ulogd],
     ...[manifest.isAudited ? "1" : "", String(ROTATED_BYTES), String(INTERVAL_SECONDS)],
   ];
   // A session of its own: its group is it and its `sleep` alone.
@@ -108,7 +115,7 @@ export async function startPacketReader(bundle: Bundle): Promise<void> {
  */
 export async function reviveLogs(directory: string): Promise<void> {
   const bundle = openBundle(directory);
-  checkIsInside(bundle);
-  if (findHelpers(directory, ["keeper"]).length === 0) startLogKeeper(bundle);
+  const { pid } = checkIsInside(bundle);
+  if (findHelpers(directory, ["keeper"]).length === 0) startLogKeeper(bundle, pid);
   if (findHelpers(directory, ["ulogd"]).length === 0) await startPacketReader(bundle);
 }

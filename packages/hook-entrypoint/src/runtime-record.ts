@@ -30,15 +30,16 @@ export function isRunning({ pid, startTime, networkNamespace }: RuntimeRecord): 
 }
 
 /**
- * What the hook starts here serves the container only in its network namespace.
+ * What the hook starts here serves the container only in its network namespace. Gives the container's record.
  * @throws ShieldRefusal when this is another, or no container runs with the bundle.
  */
-export function checkIsInside({ directory }: Pick<Bundle, "directory">): void {
+export function checkIsInside({ directory }: Pick<Bundle, "directory">): RuntimeRecord {
   const record = readRuntimeRecord(directory);
   if (record === undefined || !isRunning(record))
     throw new ShieldRefusal(`no container runs with the bundle ${directory}`);
   if (record.networkNamespace !== namespaceInode("self", "net"))
     throw new ShieldRefusal(`this is not the network namespace of the container that runs with ${directory}`);
+  return record;
 }
 
 function isRecord(value: unknown): value is RuntimeRecord {

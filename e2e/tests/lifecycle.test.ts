@@ -83,22 +83,30 @@ describe("terok-shield run", () => {
     "hands %s on to the container",
     async (signal) => {
       const name = signal.slice(3);
-      const script = `trap 'echo got ${name}; exit 5' ${name}; read line; echo $line; while :; do sleep 0.05; done`;
+      const script = `trap 'echo handed on' CONT; trap 'echo got ${name}; exit 5' ${name}; while :; do sleep 0.05; done`;
       const running = await lab.user.spawn("terok-shield", [
         "run",
         "signals",
         "--",
-        ...["--rm", "--interactive"],
+        "--rm",
         ...lab.imageArgs,
         "sh",
         "-c",
         script,
       ]);
-      // Podman itself dies of a signal that comes before it has attached itself to the container.
-      running.stdin.write("ready\n");
-      await running.waitForOutput("ready");
+      // Until podman hands signals on it dies of them; of this one it does not.
+      await until("podman hands signals on", async () => {
+        const podman = (await lab.user.processes()).find(
+          ({ command }) => /^\S*podman run /.test(command) && command.includes("--name=signals"),
+        );
+        if (podman !== undefined) await lab.user.run("kill", ["-CONT", String(podman.pid)]);
+        return running.output().includes("handed on");
+      });
       running.kill(signal);
-      expect(await running.finished).toMatchObject({ exitCode: 5, stdout: `ready\ngot ${name}\n` });
+      expect(await running.finished).toMatchObject({
+        exitCode: 5,
+        stdout: expect.stringMatching(new RegExp(`^(handed on\n)+got ${name}\n$`)),
+      });
     },
   );
 

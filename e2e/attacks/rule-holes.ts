@@ -67,11 +67,11 @@ const NOT_MISSED: readonly { readonly chain: string; readonly rule: string; read
     because:
       "is for who comes in over the wire by a published port, as with pasta; slirp4netns brings them by loopback",
   },
-  ...["dport", "sport"].map((end) => ({
+  {
     chain: "output",
-    rule: `oifname "lo" tcp ${end} 8080 goto refuse_blocked`,
-    because: "closes one way of connections to a published port, and the other way is closed, too",
-  })),
+    rule: 'oifname "lo" tcp sport 8080 goto refuse_blocked',
+    because: "closes the way back from a published port, and the way there is closed, too",
+  },
 ];
 
 /** Takes away one rule of the running shield after the other. */

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { UserProcess } from "../src/lab/host-user.ts";
 import type { Lab } from "../src/lab/lab.ts";
 import type { Figure } from "./figure.ts";
 
@@ -30,6 +31,14 @@ export async function timeCommands({ lab, rounds }: BenchLab, cases: readonly Ca
     ...(against === undefined ? {} : { against }),
     ...(target === undefined ? {} : { target }),
   }));
+}
+
+/** The processes that serve a container. */
+export async function helpersOf({ lab }: BenchLab, container: string): Promise<UserProcess[]> {
+  return (await lab.user.processes()).filter(
+    ({ command }) =>
+      command.includes(`/containers/${container}/`) || command.includes(`/containers/${container} `),
+  );
 }
 
 export const PLAIN_NETWORK = ["--network", "slirp4netns:enable_ipv6=true"];

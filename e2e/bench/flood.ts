@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { until } from "../src/lab/until.ts";
 import { openKernel } from "../tests/kernel.ts";
 import { eventsOf } from "../tests/shield-events.ts";
-import { type BenchLab, sleeping, writeProfile } from "./bench-lab.ts";
+import { type BenchLab, helpersOf, sleeping, writeProfile } from "./bench-lab.ts";
 import type { Section } from "./figure.ts";
 
 const FLOOD = new URL("../src/lab/flood.py", import.meta.url);
@@ -61,11 +61,11 @@ export async function measureFlood(bench: BenchLab): Promise<Section> {
 }
 
 /** Of the helpers and of those of their children that have ended. */
-async function processorTicks({ lab }: BenchLab): Promise<number> {
-  const helpers = (await lab.user.processes()).filter(({ command }) => /\/containers\/web[/ ]/.test(command));
+async function processorTicks(bench: BenchLab): Promise<number> {
+  const helpers = await helpersOf(bench, "web");
   const ticks = await Promise.all(
     helpers.map(async ({ pid }) => {
-      const stat = await readFile(lab.path(`/proc/${pid}/stat`), "utf8").catch(() => "");
+      const stat = await readFile(bench.lab.path(`/proc/${pid}/stat`), "utf8").catch(() => "");
       const [user, system, childrenUser, childrenSystem] = stat
         .slice(stat.lastIndexOf(")") + 2)
         .split(" ")

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type BenchLab, remove, sleeping, writeProfile } from "./bench-lab.ts";
+import { type BenchLab, helpersOf, remove, sleeping, writeProfile } from "./bench-lab.ts";
 import type { Figure, Section } from "./figure.ts";
 
 const CONTAINERS = 50;
@@ -43,14 +43,11 @@ export async function measureHelpers(bench: BenchLab): Promise<Section> {
   };
 }
 
-async function residentMebibytes({ lab }: BenchLab, container: string): Promise<number> {
-  const helpers = (await lab.user.processes()).filter(
-    ({ command }) =>
-      command.includes(`/containers/${container}/`) || command.includes(`/containers/${container} `),
-  );
+async function residentMebibytes(bench: BenchLab, container: string): Promise<number> {
+  const helpers = await helpersOf(bench, container);
   const sizes = await Promise.all(
     helpers.map(async ({ pid }) => {
-      const status = await readFile(lab.path(`/proc/${pid}/status`), "utf8").catch(() => "");
+      const status = await readFile(bench.lab.path(`/proc/${pid}/status`), "utf8").catch(() => "");
       return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     }),
   );

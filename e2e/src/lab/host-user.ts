@@ -34,7 +34,7 @@ interface Running {
   kill(signal?: NodeJS.Signals): void;
 }
 
-interface UserProcess {
+export interface UserProcess {
   /** As the machine numbers it. */
   readonly pid: number;
   readonly uid: number;

@@ -239,7 +239,8 @@ async function writeBundle(
   state: ContainerState,
   moment: Moment,
 ): Promise<Written> {
-  const [facts, protectedPaths] = await Promise.all([host.facts(), findProtectedPaths(host.places)]);
+  const facts = await host.facts();
+  const protectedPaths = findProtectedPaths(host.places);
   const { hookEntrypoint } = host.places;
   const files = planBundle({ state, moment, directory: bundle, facts, hookEntrypoint, protectedPaths });
   try {

@@ -35,7 +35,7 @@ const CLOSING_MILLISECONDS = 500;
  */
 export async function closeNames(shield: LockedShield, change: ResolverChange): Promise<void> {
   if (change.state.tier !== "dnsmasq") return;
-  const present = await readResolverState(shield.bundle, change.state, change.moment);
+  const present = readResolverState(shield.bundle, change.state, change.moment);
   if (present === "dead" || (present === "current" && !change.restart)) return;
   try {
     if (change.restart || present === "outdated") return await endHelpers(shield.bundle, "dnsmasq");
@@ -54,7 +54,7 @@ export async function applyToResolver(
 ): Promise<ResolverOutcome> {
   const { state, moment, ask } = change;
   if (state.tier !== "dnsmasq") return NO_ADDRESSES;
-  const present = await readResolverState(shield.bundle, state, moment);
+  const present = readResolverState(shield.bundle, state, moment);
   const restart = change.restart || present === "dead" || present === "outdated";
   if (present === "current" && !restart && ask.length === 0) return NO_ADDRESSES;
   try {

@@ -152,7 +152,7 @@ async function askResolver(
 ): Promise<Answers> {
   const moment = host.moment();
   const { names: open, closedInBypass } = composePolicy(state, moment);
-  const isCurrent = (await readResolverState(bundle, told, moment)) === "current";
+  const isCurrent = readResolverState(bundle, told, moment) === "current";
   const isClosedInBypass = (name: string) =>
     !isNameOpen({ exact: [{ name, scope: 0 }], wildcards: [], ...closedInBypass }, name);
   const isRefused = (name: string) => isCurrent && (state.mode.kind !== "down" || isClosedInBypass(name));

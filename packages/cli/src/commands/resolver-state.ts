@@ -13,16 +13,12 @@ import type { Moment } from "../host/moment.ts";
 export type ResolverState = "current" | "behind" | "outdated" | "dead";
 
 /** Whether the dnsmasq of a running container is at a state. */
-export async function readResolverState(
-  bundle: string,
-  state: ContainerState,
-  moment: Moment,
-): Promise<ResolverState> {
+export function readResolverState(bundle: string, state: ContainerState, moment: Moment): ResolverState {
   if (!isHelperAlive(bundle, "dnsmasq")) return "dead";
-  const read = async (file: string) => readTextFile(`${bundle}/${file}`) ?? "";
-  const confirmed = parseConfirmation(await read(BUNDLE_FILE.confirmedDnsServers));
-  if (confirmed?.configuration !== digest(await read(BUNDLE_FILE.dnsmasqConf))) return "outdated";
-  const active = await read(BUNDLE_FILE.activeDnsServers);
+  const read = (file: string) => readTextFile(`${bundle}/${file}`) ?? "";
+  const confirmed = parseConfirmation(read(BUNDLE_FILE.confirmedDnsServers));
+  if (confirmed?.configuration !== digest(read(BUNDLE_FILE.dnsmasqConf))) return "outdated";
+  const active = read(BUNDLE_FILE.activeDnsServers);
   const marker = findMarker(active);
   const isOurs = marker !== undefined && active === renderActiveServers(state, moment, marker);
   return isOurs && confirmed.servers === digest(active) ? "current" : "behind";

@@ -165,7 +165,7 @@ async function judgeRunning(
   if (leasesOf(told).some((lease) => secondsSinceEnd(lease, moment) > FINISHING_SECONDS)) {
     return repairable(state, "something temporary is over, and nobody has finished it");
   }
-  const resolver = state.tier === "dnsmasq" ? await readResolverState(bundle, told, moment) : "current";
+  const resolver = state.tier === "dnsmasq" ? readResolverState(bundle, told, moment) : "current";
   if (resolver === "dead") return repairable(state, "dnsmasq does not run, so no name resolves");
   if (resolver === "outdated") {
     return repairable(state, "dnsmasq was started with another configuration than the policy's");

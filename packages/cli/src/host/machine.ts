@@ -59,7 +59,7 @@ export async function readMachine(host: Host): Promise<Machine> {
     node: { path: process.execPath, version: process.versions.node },
     programs,
     podman: podman.state,
-    subordinateIds: podman.subordinateIds ?? (await readSubordinateIds()),
+    subordinateIds: podman.subordinateIds ?? readSubordinateIds(),
     tun,
     ...(dnsmasq === undefined ? {} : { dnsmasq }),
     confinement,
@@ -134,15 +134,15 @@ async function readPodman(
 }
 
 /** subuid(5): one range a line, of a name or a number. */
-async function readSubordinateIds(): Promise<MachineFacts["subordinateIds"]> {
+function readSubordinateIds(): MachineFacts["subordinateIds"] {
   const owners = [readUserName(), String(process.getuid?.())];
-  const count = async (file: string) =>
+  const count = (file: string) =>
     (readIfPossible(file) ?? "")
       .split("\n")
       .map((line) => line.split(":"))
       .filter(([owner = ""]) => owners.includes(owner))
       .reduce((sum, [, , size]) => sum + (Number(size) || 0), 0);
-  return { users: await count("/etc/subuid"), groups: await count("/etc/subgid") };
+  return { users: count("/etc/subuid"), groups: count("/etc/subgid") };
 }
 
 function readDnsmasq(version: string | undefined) {
@@ -187,10 +187,9 @@ async function readTun(): Promise<MachineFacts["tun"]> {
   }
 }
 
-async function readConfinement(): Promise<MachineFacts["confinement"]> {
-  const read = readIfPossible;
-  if ((await read("/sys/module/apparmor/parameters/enabled"))?.startsWith("Y")) return "apparmor";
-  return (await read("/sys/fs/selinux/enforce")) === "1" ? "selinux" : "none";
+function readConfinement(): MachineFacts["confinement"] {
+  if (readIfPossible("/sys/module/apparmor/parameters/enabled")?.startsWith("Y")) return "apparmor";
+  return readIfPossible("/sys/fs/selinux/enforce") === "1" ? "selinux" : "none";
 }
 
 function readDistribution(): Distribution {

@@ -7,7 +7,9 @@ import { stripVTControlCharacters } from "node:util";
 
 /** Few enough to stay in the tail of a log, which may be all that is kept of it. */
 const MOST_LINES = 20;
-const LONGEST_LINE = 240;
+const SHORT_LINE = 240;
+/** Of all of them together: where little has failed, all of it is told, also what a screen showed. */
+const MOST_CHARACTERS = 4000;
 const MAY_SKIP = ["unit", "trixie"];
 
 const [checkCode, checkLog, ...rest] = process.argv.slice(2);
@@ -16,7 +18,7 @@ const suites = Array.from({ length: rest.length / 3 }, (_, index) => {
   return { name, exitCode, ...read(file) };
 });
 const failures = [
-  ...(checkCode === "0" ? [] : [`check: exit code ${checkCode}: ${firstLine(complaintOf(checkLog))}`]),
+  ...(checkCode === "0" ? [] : [`check: exit code ${checkCode}: ${oneLine(complaintOf(checkLog))}`]),
   ...suites.flatMap(({ name, exitCode, failed, skipped }) =>
     describeFailures(name, exitCode, [
       ...failed,
@@ -26,7 +28,8 @@ const failures = [
 ];
 const skippedUnits = suites.flatMap(({ name, skipped }) => (name === "unit" ? skipped : []));
 const passed = suites.reduce((sum, suite) => sum + suite.passed, checkCode === "0" ? 1 : 0);
-const lines = failures.map((line) => `FAILED ${line}`.slice(0, LONGEST_LINE));
+const longestLine = Math.max(SHORT_LINE, Math.floor(MOST_CHARACTERS / failures.length));
+const lines = failures.map((line) => `FAILED ${line}`.slice(0, longestLine));
 const more = lines.length - MOST_LINES;
 process.stdout.write(
   [
@@ -48,7 +51,7 @@ function read(file) {
 function describeFailures(suite, exitCode, failed) {
   if (failed.length === 0 && exitCode !== "0")
     return [`${suite}: exit code ${exitCode}, though no test failed`];
-  return failed.map(({ name, reason }) => `${suite}: ${name}: ${firstLine(reason)}`);
+  return failed.map(({ name, reason }) => `${suite}: ${name}: ${oneLine(reason)}`);
 }
 
 /** The first error of the checks' output, with the place that stands above it, as Biome writes it. */
@@ -62,9 +65,10 @@ function complaintOf(file) {
 }
 
 /** Of a message that may hold anything: one line that a terminal only prints. */
-function firstLine(text) {
-  const line = stripVTControlCharacters(text)
+function oneLine(text) {
+  const lines = stripVTControlCharacters(text)
     .split("\n")
-    .find((each) => each.trim() !== "");
-  return (line ?? "no reason given").trim().replace(/\p{Cc}/gu, "?");
+    .map((line) => line.trim().replace(/\p{Cc}/gu, "?"))
+    .filter((line) => line !== "");
+  return lines.length === 0 ? "no reason given" : lines.join(" | ");
 }

@@ -51,11 +51,18 @@ describe("the end of npm test", () => {
     ).toEqual({
       status: 1,
       lines: [
-        "FAILED unit: a.test.ts > a > b: expected? 1",
-        "FAILED e2e: a.test.ts > a > b: expected? 1",
+        "FAILED unit: a.test.ts > a > b: expected? 1 | to be 2",
+        "FAILED e2e: a.test.ts > a > b: expected? 1 | to be 2",
         "7 passed, 2 failed",
       ],
     });
+  });
+
+  test("tells all of a reason, where no other test failed", () => {
+    const screen = Array.from({ length: 24 }, (_, row) => `row ${row} ${"x".repeat(70)}`);
+    const failed = [{ name: "a", reason: `The terminal shows:\n${screen.join("\n\n")}` }];
+    const { lines } = countResults({ unit: [1, { ...NO_FAILURES, failed }] });
+    expect(lines[0]).toBe(`FAILED unit: a: The terminal shows: | ${screen.join(" | ")}`);
   });
 
   test("takes an e2e test that was skipped as failed, a unit test as skipped", () => {

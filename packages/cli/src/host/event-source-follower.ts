@@ -5,6 +5,14 @@ const CHUNK_BYTES = 256 * 1024;
 const MAXIMUM_LINE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
+export interface SkippedLog {
+  readonly inode: number;
+  /** In bytes: the beginning of a line that is being written. */
+  readonly end: number;
+  /** The last before that; the first of them may be torn. */
+  readonly lines: readonly string[];
+}
+
 /**
  * Reads what is appended to a log, line by line, also while it is renamed and begun anew, cut off, or not there yet.
  * What a rename leaves unread is read to its end.
@@ -19,8 +27,8 @@ export class LogFollower {
     this.#path = path;
   }
 
-  /** Goes to the present end of the log. @returns where that is, the beginning of a line that is being written */
-  async skipToEnd(): Promise<{ readonly inode: number; readonly end: number } | undefined> {
+  /** Goes to the present end of the log. */
+  async skipToEnd(): Promise<SkippedLog | undefined> {
     this.#log = await openLog(this.#path);
     if (this.#log === undefined) return undefined;
     const size = await this.#log.size();
@@ -28,7 +36,11 @@ export class LogFollower {
     const tail = Buffer.from(await this.#log.read(from, size - from));
     const lastNewline = tail.lastIndexOf(NEWLINE);
     this.#offset = lastNewline < 0 ? (from === 0 ? 0 : size) : from + lastNewline + 1;
-    return { inode: this.#log.inode, end: this.#offset };
+    const lines = tail
+      .subarray(0, this.#offset - from)
+      .toString("utf8")
+      .split("\n");
+    return { inode: this.#log.inode, end: this.#offset, lines };
   }
 
   /** The lines that were finished since, a chunk's worth at a time. */

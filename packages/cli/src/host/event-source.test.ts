@@ -258,6 +258,22 @@ describe("a query", () => {
   });
 });
 
+test("a query since a time within a second gives the names of that second: their log knows no parts of it", async () => {
+  write("dnsmasq.earlier.log", refusedQuery(START + 5, 1, "run-before.test"));
+  write("dnsmasq.log", [
+    ...refusedQuery(START + 4, 1, "earlier.test"),
+    ...refusedQuery(START + 5, 2, "within.test"),
+  ]);
+  write("packets.jsonl", [
+    packetLine(START + 5.1, "BLOCKED", "198.18.0.1"),
+    packetLine(START + 5.7, "BLOCKED", "198.18.0.2"),
+  ]);
+  expect(await read({ since: new Date((START + 5.5) * 1000) })).toEqual([
+    "06:00:05.000 name within.test A",
+    "06:00:05.700 blocked tcp 198.18.0.2 443",
+  ]);
+});
+
 describe.each([
   ["audit.jsonl", (number: number) => [lifecycleLine(START + number, `note ${number}`)]],
   ["packets.jsonl", (number: number) => [packetLine(START + number, "BLOCKED", "198.18.0.1")]],
@@ -365,6 +381,16 @@ describe("followEvents", () => {
       "06:00:02.000 allowed tcp 198.18.0.2 443 since.test",
       "06:00:03.000 name evil.test A",
     ]);
+  });
+
+  test("tells of a query that was asked before and is refused only now", async () => {
+    const [asked = "", refused = ""] = refusedQuery(START, 1, "between.test");
+    write("dnsmasq.log", [...refusedQuery(START, 0, "before.test"), asked]);
+    const following = follow();
+    await awaitFollowing(following);
+    append("dnsmasq.log", [refused]);
+    await vi.waitFor(() => expect(events(following.seen)).toHaveLength(1), soon);
+    expect(events(following.seen)).toEqual(["06:00:00.000 name between.test A"]);
   });
 
   test("leaves out what the shield asks for itself, and nobody else's questions", async () => {

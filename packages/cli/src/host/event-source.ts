@@ -13,6 +13,7 @@ import {
   QueryReader,
   resolveClock,
   type ShieldEvent,
+  type StepBack,
 } from "@terok-shield/audit";
 import { BUNDLE_FILE } from "@terok-shield/hook-entrypoint/contract";
 import { readLiveSets } from "@terok-shield/nft-ruleset";
@@ -37,6 +38,7 @@ import { CommandFailedError } from "./run-command.ts";
 import { runNft } from "./running-container.ts";
 
 export interface EventQuery {
+  /** Names are logged by the second: of the present run, all of that second are given. */
   readonly since?: Date;
   readonly until?: Date;
   /** The newest so many of those that are wanted; at most `MOST_EVENTS`. */
@@ -72,13 +74,15 @@ async function collect(
   const count = Math.min(last, MOST_EVENTS);
   const newestFirst: ShieldEvent[] = [];
   if (count <= 0) return [];
+  const start = since?.getTime() ?? Number.NEGATIVE_INFINITY;
+  const [run, runBefore] = logs.runs;
   const sources = [
-    lifecycleBack(logs.lifecycle),
-    ...logs.runs.map(({ ends }) => namesBack(ends, container)),
-    packetsBack(logs.packets, container),
+    backTo(start, lifecycleBack(logs.lifecycle)),
+    backTo(Math.floor(start / 1000) * 1000, namesBack(run.ends, container)),
+    backTo(start, namesBack(runBefore.ends, container)),
+    backTo(start, packetsBack(logs.packets, container)),
   ];
   for await (const { time, event } of mergeNewestFirst(sources)) {
-    if (since !== undefined && time < since.getTime()) break;
     if (until !== undefined && time > until.getTime()) continue;
     const named = await withName(event, time, logs.findName);
     if (isWanted(named)) newestFirst.push(named);
@@ -87,17 +91,28 @@ async function collect(
   return newestFirst.reverse();
 }
 
+async function* backTo(start: number, steps: AsyncGenerator<StepBack, void>): AsyncGenerator<StepBack, void> {
+  for await (const step of steps) {
+    if (step.time < start) return;
+    yield step;
+  }
+}
+
 async function withName(event: ShieldEvent, time: number, findName: FindName): Promise<ShieldEvent> {
   if (event.action !== "packet") return event;
   const name = await findName(event.address, time);
   return name === undefined ? event : { ...event, name };
 }
 
+interface NamesOfRun {
+  readonly ends: readonly LogEnd[];
+}
+
 interface ContainerLogs {
   readonly lifecycle: readonly LogEnd[];
   readonly packets: readonly LogEnd[];
   /** What dnsmasq wrote in the last run of the container, and in the one before. */
-  readonly runs: readonly { readonly ends: readonly LogEnd[] }[];
+  readonly runs: readonly [NamesOfRun, NamesOfRun];
   readonly findName: FindName;
   close(): Promise<void>;
 }
@@ -124,7 +139,7 @@ async function openLogs(bundle: string, knownEnds: KnownEnds = new Map()): Promi
   const runs = [
     { ends: await openAll("dnsmasqLog", "rotatedDnsmasqLog") },
     { ends: await openAll("earlierDnsmasqLog", "earlierRotatedDnsmasqLog") },
-  ];
+  ] as const;
   const findName = hasResolver(bundle) ? namesOfRuns(runs) : namesOfHosts(bundle);
   return {
     lifecycle,
@@ -239,8 +254,11 @@ class LiveEvents {
   async start(): Promise<KnownEnds> {
     const ends = new Map<number, number>();
     for (const follower of [this.#lifecycle, this.#packets, this.#resolver]) {
-      const { inode, end } = (await follower.skipToEnd()) ?? {};
-      if (inode !== undefined && end !== undefined) ends.set(inode, end);
+      const skipped = await follower.skipToEnd();
+      if (skipped === undefined) continue;
+      ends.set(skipped.inode, skipped.end);
+      // What becomes of a query that was asked just now is still to come.
+      if (follower === this.#resolver) for (const line of skipped.lines) this.#readResolverLine(line);
     }
     this.#logs = await openLogs(this.#bundle, ends);
     return ends;

@@ -171,7 +171,7 @@ class Prompt {
     // What the run before was refused is not asked about as if it were of this one.
     const age = Math.min((await secondsSinceStart(startTime)) * 1000, LOOK_BACK_MILLISECONDS);
     const since = new Date(this.#host.now().getTime() - age);
-    let decisions = await this.#readDecisions(container, run);
+    let decisions = this.#readDecisions(container, run);
     let count = 0;
     for await (const event of followEvents(this.#host, container, { signal, since })) {
       if (signal.aborted) return;
@@ -184,13 +184,13 @@ class Prompt {
         if (refusal.entry !== undefined && findDecision(refusal.entry, decisions) !== undefined) continue;
         this.#take({ kind: "refused", refusal, run, at: performance.now() });
       } else {
-        decisions = await this.#readDecisions(container, run);
+        decisions = this.#readDecisions(container, run);
         this.#take({ kind: "decisions", container, decisions, at: performance.now() });
       }
     }
   }
 
-  async #readDecisions(container: ContainerName, run: string): Promise<readonly Decision[]> {
+  #readDecisions(container: ContainerName, run: string): readonly Decision[] {
     const state = readContainerState(this.#host, container);
     return withoutExpired(state, this.#host.moment(), run).decisions;
   }

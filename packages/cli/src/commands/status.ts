@@ -52,11 +52,10 @@ interface ReportedDecision {
  */
 export async function readStatus(host: Host, name: string): Promise<StatusReport> {
   const container = parseContainerName(name);
-  const isKnown = await hasState(host, container);
-  return isKnown ? readStatusOrError(host, container) : readOnce(host, container);
+  return hasState(host, container) ? readStatusOrError(host, container) : readOnce(host, container);
 }
 
-async function hasState({ places }: Host, container: ContainerName): Promise<boolean> {
+function hasState({ places }: Host, container: ContainerName): boolean {
   return readTextFile(`${bundleDirectory(places, container)}/${BUNDLE_FILE.state}`) !== undefined;
 }
 

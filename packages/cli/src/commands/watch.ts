@@ -31,7 +31,7 @@ const TICK_MILLISECONDS = 1000;
 export async function watch(host: Host, request: WatchRequest): Promise<void> {
   if (request.containers === "all") return watchAll(host, request);
   const containers = [...new Set(request.containers.map(parseContainerName))];
-  for (const container of containers) await refuseStopped(host, container);
+  for (const container of containers) refuseStopped(host, container);
   await follow(host, containers, request);
 }
 
@@ -63,7 +63,7 @@ async function watchAll(host: Host, { signal, ...request }: WatchRequest): Promi
   while (!stop.signal.aborted) {
     const now = host.now();
     for (const container of (await listBundles(host.places)).map(parseContainerName)) {
-      if (followed.has(container) || !(await isRunning(host, container))) continue;
+      if (followed.has(container) || !isRunning(host, container)) continue;
       // Of one that has started since the last look, nothing is left out, and nothing of the run before is told again.
       const since = toldUntil.get(container) ?? lookedAt;
       toldUntil.set(container, since ?? now);
@@ -109,15 +109,15 @@ async function followOne(
   onEnd?.(container);
 }
 
-async function refuseStopped(host: Host, container: ContainerName): Promise<void> {
+function refuseStopped(host: Host, container: ContainerName): void {
   readContainerState(host, container);
-  if (await isRunning(host, container)) return;
+  if (isRunning(host, container)) return;
   throw new ShieldError(
     `The container ${container} does not run, so nothing more comes. What it tried before: terok-shield logs --container ${container}`,
   );
 }
 
-async function isRunning({ places }: Host, container: ContainerName): Promise<boolean> {
+function isRunning({ places }: Host, container: ContainerName): boolean {
   return findContainerRun(bundleDirectory(places, container), container).kind === "running";
 }
 

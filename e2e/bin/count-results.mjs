@@ -8,7 +8,7 @@ import { stripVTControlCharacters } from "node:util";
 /** Few enough to stay in the tail of a log, which may be all that is kept of it. */
 const MOST_LINES = 20;
 const SHORT_LINE = 240;
-/** Of all of them together: where little has failed, all of it is told, also what a screen showed. */
+/** Shared among the failures, where that gives each more than a short line: then also what a screen showed is told. */
 const MOST_CHARACTERS = 4000;
 const MAY_SKIP = ["unit", "trixie"];
 

@@ -19,9 +19,9 @@ export function namesOfHosts(bundle: string): FindName {
   return async (address) => names.get(address);
 }
 
-/** The names of the dnsmasq tier: what a run of the container learned says nothing about another. */
-export function namesOfRuns(runs: readonly { readonly ends: readonly LogEnd[] }[]): FindName {
-  const indexes = runs.map(({ ends }) => ({ start: startOf(ends), index: new AnswerIndex(ends) }));
+/** The names of the dnsmasq tier, from the logs of each run: what one learned says nothing about another. */
+export function namesOfRuns(runs: readonly (readonly LogEnd[])[]): FindName {
+  const indexes = runs.map((ends) => ({ start: startOf(ends), index: new AnswerIndex(ends) }));
   return async (address, time) => {
     for (const { start, index } of indexes) {
       const since = await start();

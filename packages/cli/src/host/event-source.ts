@@ -75,11 +75,10 @@ async function collect(
   const newestFirst: ShieldEvent[] = [];
   if (count <= 0) return [];
   const start = since?.getTime() ?? Number.NEGATIVE_INFINITY;
-  const [run, runBefore] = logs.runs;
   const sources = [
     backTo(start, lifecycleBack(logs.lifecycle)),
-    backTo(Math.floor(start / 1000) * 1000, namesBack(run.ends, container)),
-    backTo(start, namesBack(runBefore.ends, container)),
+    backTo(Math.floor(start / 1000) * 1000, namesBack(logs.names, container)),
+    backTo(start, namesBack(logs.namesBefore, container)),
     backTo(start, packetsBack(logs.packets, container)),
   ];
   for await (const { time, event } of mergeNewestFirst(sources)) {
@@ -91,6 +90,7 @@ async function collect(
   return newestFirst.reverse();
 }
 
+/** Of a source that goes back in time, what is no older than `start`, in milliseconds since 1970. */
 async function* backTo(start: number, steps: AsyncGenerator<StepBack, void>): AsyncGenerator<StepBack, void> {
   for await (const step of steps) {
     if (step.time < start) return;
@@ -104,15 +104,13 @@ async function withName(event: ShieldEvent, time: number, findName: FindName): P
   return name === undefined ? event : { ...event, name };
 }
 
-interface NamesOfRun {
-  readonly ends: readonly LogEnd[];
-}
-
 interface ContainerLogs {
   readonly lifecycle: readonly LogEnd[];
   readonly packets: readonly LogEnd[];
-  /** What dnsmasq wrote in the last run of the container, and in the one before. */
-  readonly runs: readonly [NamesOfRun, NamesOfRun];
+  /** What dnsmasq wrote in the last run of the container. */
+  readonly names: readonly LogEnd[];
+  /** The same of the run before. */
+  readonly namesBefore: readonly LogEnd[];
   readonly findName: FindName;
   close(): Promise<void>;
 }
@@ -136,15 +134,14 @@ async function openLogs(bundle: string, knownEnds: KnownEnds = new Map()): Promi
   };
   const lifecycle = await openAll("audit");
   const packets = await openAll("packetLog", "rotatedPacketLog");
-  const runs = [
-    { ends: await openAll("dnsmasqLog", "rotatedDnsmasqLog") },
-    { ends: await openAll("earlierDnsmasqLog", "earlierRotatedDnsmasqLog") },
-  ] as const;
-  const findName = hasResolver(bundle) ? namesOfRuns(runs) : namesOfHosts(bundle);
+  const names = await openAll("dnsmasqLog", "rotatedDnsmasqLog");
+  const namesBefore = await openAll("earlierDnsmasqLog", "earlierRotatedDnsmasqLog");
+  const findName = hasResolver(bundle) ? namesOfRuns([names, namesBefore]) : namesOfHosts(bundle);
   return {
     lifecycle,
     packets,
-    runs,
+    names,
+    namesBefore,
     findName,
     close: async () => {
       for (const { log } of opened) await log.close();
@@ -253,13 +250,15 @@ class LiveEvents {
 
   async start(): Promise<KnownEnds> {
     const ends = new Map<number, number>();
-    for (const follower of [this.#lifecycle, this.#packets, this.#resolver]) {
+    const skip = async (follower: LogFollower): Promise<readonly string[]> => {
       const skipped = await follower.skipToEnd();
-      if (skipped === undefined) continue;
-      ends.set(skipped.inode, skipped.end);
-      // What becomes of a query that was asked just now is still to come.
-      if (follower === this.#resolver) for (const line of skipped.lines) this.#readResolverLine(line);
-    }
+      if (skipped !== undefined) ends.set(skipped.inode, skipped.end);
+      return skipped?.lines ?? [];
+    };
+    await skip(this.#lifecycle);
+    await skip(this.#packets);
+    // What becomes of a query that was asked just now is still to come.
+    for (const line of await skip(this.#resolver)) this.#readResolverLine(line);
     this.#logs = await openLogs(this.#bundle, ends);
     return ends;
   }
